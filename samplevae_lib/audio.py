@@ -1,0 +1,242 @@
+"""Sound files in and out: read, resample, mix down, fit to length, match levels, write.
+
+Anything wrong with a file is an `AudioError` that names the file and the reason, so that a
+folder of a thousand samples can be loaded around the three that are broken.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+
+from samplevae_lib.files import replacing
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
+MAX_SECONDS = 600.0  # ten minutes: longer is a track, not a sample
+SILENCE = 1e-4  # peak of −80 dB full scale: under it nothing is heard, and scaling it up is noise
+_FORMATS = {
+    ".wav": ("WAV", "PCM_16"),
+    ".flac": ("FLAC", "PCM_16"),
+    ".ogg": ("OGG", "VORBIS"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+    ".aiff": ("AIFF", "PCM_16"),
+    ".aif": ("AIFF", "PCM_16"),
+}
+# A program that writes to a pipe can't know the length yet and leaves one of these in the header.
+_STREAMED = {0, 0xFFFFFFFF, 0x7FFFFFFF, 0xFFFFFFFF - 36, 0x7FFFFFFF - 36}
+
+
+class AudioError(ValueError):
+    """A sound file that can't be used: says which, and why."""
+
+    def __init__(self, path: str | os.PathLike, reason: str):
+        super().__init__(f"{os.fspath(path)}: {reason}")
+        self.path = Path(path)
+        self.reason = reason
+
+
+def read(
+    path: str | os.PathLike,
+    *,
+    sample_rate: int | None = None,
+    mono: bool = True,
+    max_seconds: float = MAX_SECONDS,
+) -> tuple[np.ndarray, int]:
+    """Read a WAV, FLAC, OGG, MP3 or AIFF file of any rate, depth and number of channels.
+
+    Returns float32 audio and its rate in Hz: shape (samples,), or (channels, samples) with
+    `mono=False`. `sample_rate` resamples; without it the file's own rate is kept.
+    """
+    frames, rate = _decode(Path(path), max_seconds=max_seconds)
+    peak = float(np.abs(frames).max())
+    if not np.isfinite(peak):
+        bad = int(np.count_nonzero(~np.isfinite(frames)))
+        raise AudioError(path, f"holds {bad} values that are not numbers (NaN or infinite)")
+    audio = mix_down(frames) if mono else np.ascontiguousarray(frames.T)
+    _refuse_silence(path, audio, peak)
+    if sample_rate is not None and sample_rate != rate:
+        audio, rate = resample(audio, rate, sample_rate), sample_rate
+    return audio, rate
+
+
+def mix_down(frames: np.ndarray) -> np.ndarray:
+    """The mean of all channels: (samples, channels) → (samples,)."""
+    channels = frames.shape[1]
+    if channels == 1:
+        return frames[:, 0].copy()
+    # A product, because numpy's mean over a short last axis is thirty times slower.
+    return frames @ np.full(channels, 1.0 / channels, dtype=frames.dtype)
+
+
+def resample(audio: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
+    """Resample the last axis with soxr at high quality; rates in Hz."""
+    if from_rate == to_rate:
+        return audio
+    import librosa  # here, because files that need no resampling should not wait for it
+
+    out = librosa.resample(audio, orig_sr=from_rate, target_sr=to_rate, res_type="soxr_hq")
+    return out.astype(np.float32, copy=False)
+
+
+def fit(audio: np.ndarray, samples: int, *, fade: int = 128) -> np.ndarray:
+    """Pad with silence or cut to `samples`; a cut end fades out over `fade` samples."""
+    if samples < 1:
+        raise ValueError(f"samples must be at least 1, not {samples}")
+    fitted = np.zeros(samples, dtype=np.float32)
+    kept = min(samples, audio.shape[-1])
+    fitted[:kept] = audio[:kept]
+    if audio.shape[-1] > samples:
+        fade = min(fade, samples)
+        fitted[samples - fade :] *= np.cos(np.linspace(0, np.pi / 2, fade)) ** 2
+    return fitted
+
+
+def peak_db(audio: np.ndarray) -> float:
+    """Peak in dB full scale; −inf for digital silence."""
+    return _decibels(float(np.abs(audio).max(initial=0.0)))
+
+
+def loudness_db(audio: np.ndarray, *, frame: int = 512, gate: float = 40.0) -> float:
+    """RMS in dB over the part that sounds: frames within `gate` dB of the loudest.
+
+    Without the gate a short drum hit padded with silence would count as quiet.
+    """
+    padded = np.pad(audio.astype(np.float64), (0, -len(audio) % frame))
+    power = np.square(padded.reshape(-1, frame)).mean(axis=1)
+    sounding = power[power >= power.max(initial=0.0) * 10 ** (-gate / 10)]
+    return _decibels(float(np.sqrt(sounding.mean())) if sounding.size else 0.0)
+
+
+def match_peak(audio: np.ndarray, db: float = -1.0) -> np.ndarray:
+    """Scale so that the peak is at `db` full scale; silence stays silence."""
+    peak = float(np.abs(audio).max(initial=0.0))
+    return audio if peak == 0.0 else (audio * (10 ** (db / 20) / peak)).astype(np.float32)
+
+
+def match_levels(clips: Sequence[np.ndarray], *, peak: float = -1.0) -> list[np.ndarray]:
+    """Bring clips to one loudness, as loud as possible with no peak above `peak` dB."""
+    loudness = np.array([loudness_db(clip) for clip in clips])
+    headroom = np.array([peak - peak_db(clip) for clip in clips])
+    audible = np.isfinite(loudness)
+    if not audible.any():
+        return list(clips)
+    target = float((loudness + headroom)[audible].min())
+    gains = np.where(audible, 10 ** ((target - np.where(audible, loudness, 0.0)) / 20), 1.0)
+    return [
+        (clip * gain).astype(np.float32) for clip, gain in zip(clips, gains, strict=True)
+    ]
+
+
+def write(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, **options) -> Path:
+    """Write (samples,) or (channels, samples); the suffix chooses the format.
+
+    `subtype=` is soundfile's ("PCM_24", "FLOAT", …). What would clip is refused, not clipped.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in _FORMATS:
+        raise AudioError(path, f"unknown suffix; known are {', '.join(_FORMATS)}")
+    _refuse_unwritable(path, audio, options.get("subtype", ""))
+    with replacing(path) as partial:
+        partial.write_bytes(encode(audio, sample_rate, suffix=path.suffix.lower(), **options))
+    return path
+
+
+def encode(
+    audio: np.ndarray, sample_rate: int, *, suffix: str = ".wav", subtype: str | None = None
+) -> bytes:
+    """The bytes of a sound file, for a player in a page or a file on disk."""
+    container, usual = _FORMATS[suffix]
+    buffer = io.BytesIO()
+    sf.write(buffer, audio.T, sample_rate, format=container, subtype=subtype or usual)
+    return buffer.getvalue()
+
+
+def _decode(path: Path, *, max_seconds: float) -> tuple[np.ndarray, int]:
+    """All frames as float32 (samples, channels), or an `AudioError`."""
+    _refuse_missing(path)
+    try:
+        with sf.SoundFile(path) as file:
+            seconds = file.frames / file.samplerate
+            if seconds > max_seconds:
+                raise AudioError(
+                    path, f"is {seconds:.1f} s long; the limit is max_seconds={max_seconds:g}"
+                )
+            frames = file.read(dtype="float32", always_2d=True)
+            declared, rate = file.frames, file.samplerate
+    except sf.LibsndfileError as error:
+        raise AudioError(path, f"is not audio that can be read ({error.error_string})") from error
+    _refuse_truncated(path, len(frames), declared)
+    if len(frames) == 0:
+        raise AudioError(path, "holds no samples")
+    return frames, rate
+
+
+def _refuse_missing(path: Path) -> None:
+    if not path.exists():
+        raise AudioError(path, "does not exist")
+    if path.is_dir():
+        raise AudioError(path, "is a folder, not a sound file")
+    if path.stat().st_size == 0:
+        raise AudioError(path, "is empty (0 bytes)")
+
+
+def _refuse_truncated(path: Path, frames: int, declared: int) -> None:
+    """libsndfile reads what is left of a cut WAV, AIFF or OGG without a word; this doesn't."""
+    if frames < declared:
+        raise AudioError(path, f"is truncated: {frames} of {declared} samples could be read")
+    with path.open("rb") as file:
+        magic = file.read(4)
+        missing = {b"RIFF": _missing_in_chunk, b"FORM": _missing_in_chunk}.get(magic)
+        if missing and (gap := missing(file, magic)):
+            raise AudioError(path, f"is truncated: {gap} bytes of its sound are missing")
+        if magic == b"OggS" and not _ends_properly(file):
+            raise AudioError(path, "is truncated: the last page of the stream is missing")
+
+
+def _missing_in_chunk(file: io.BufferedReader, magic: bytes) -> int:
+    """How many bytes the chunk that holds the samples lacks."""
+    order, wanted = ("<", b"data") if magic == b"RIFF" else (">", b"SSND")
+    end = file.seek(0, os.SEEK_END)
+    position = 12
+    while position + 8 <= end:
+        file.seek(position)
+        name, size = struct.unpack(f"{order}4sI", file.read(8))
+        if name == wanted:
+            return 0 if size in _STREAMED else max(0, position + 8 + size - end)
+        position += 8 + size + size % 2
+    return 0
+
+
+def _ends_properly(file: io.BufferedReader) -> bool:
+    """Whether the last Ogg page carries the end-of-stream flag (RFC 3533, section 6)."""
+    end = file.seek(0, os.SEEK_END)
+    file.seek(max(0, end - 70_000))  # a page is at most 65,307 bytes long
+    tail = file.read()
+    last = tail.rfind(b"OggS")
+    return last >= 0 and len(tail) > last + 5 and bool(tail[last + 5] & 0x04)
+
+
+def _refuse_silence(path: str | os.PathLike, audio: np.ndarray, peak: float) -> None:
+    mixed = float(np.abs(audio).max())
+    if peak < SILENCE:
+        raise AudioError(path, f"is silent: its peak is {_decibels(peak):.0f} dB, under −80 dB")
+    if mixed < SILENCE:
+        raise AudioError(path, "is silent once its channels are mixed: they cancel out")
+
+
+def _refuse_unwritable(path: Path, audio: np.ndarray, subtype: str) -> None:
+    if not np.isfinite(audio).all():
+        raise AudioError(path, "not written: the audio holds NaN or infinite values")
+    peak = float(np.abs(audio).max(initial=0.0))
+    if peak > 1.0 and subtype not in ("FLOAT", "DOUBLE"):
+        raise AudioError(path, f"not written: a peak of {peak:.3g} would clip; use match_peak first")
+
+
+def _decibels(amplitude: float) -> float:
+    return 20 * float(np.log10(amplitude)) if amplitude > 0 else float("-inf")

@@ -1,0 +1,69 @@
+"""Sounds to learn from, behind one door: `load`."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+from pathlib import Path
+
+from samplevae_lib.datasets import download, folder
+from samplevae_lib.datasets.dataset import Dataset, Problem
+from samplevae_lib.datasets.recordings import DATA, StandInWarning
+
+NAMES = ("signals", "digits", "drums", "notes")
+PROFILES = ("smoke", "laptop", "paper")
+
+__all__ = ["DATA", "NAMES", "PROFILES", "Dataset", "Problem", "StandInWarning", "load"]
+
+
+def load(
+    name: str | os.PathLike,
+    *,
+    profile: str = "laptop",
+    data: str = "auto",
+    seed: int = 0,
+    per_class: int | None = None,
+    **options,
+) -> Dataset:
+    """Load "signals", "digits", "drums", "notes", or any folder of sounds by its path.
+
+    data="auto" takes recordings from disk, else from the folder that SAMPLEVAE_MIRROR names, else
+    from the network, else synthesised stand-ins; "real" and "stand-in" insist. profile decides
+    how many sounds are made where the number is ours to choose: recordings come whole.
+    per_class draws at most so many of each class. Further options are the dataset's own.
+    """
+    if profile not in PROFILES:
+        raise ValueError(f"profile must be one of {', '.join(PROFILES)}, not {profile!r}")
+    if str(name) in NAMES:
+        loader = importlib.import_module(f"{__name__}.{name}").load
+        _check_options(str(name), loader, options)
+        loaded = loader(profile=profile, data=data, seed=seed, **options)
+    else:
+        _check_folder(name)
+        _check_options(str(name), folder.load, options)
+        loaded = folder.load(name, **options)
+    return loaded if per_class is None else loaded.sample(per_class, seed=seed)
+
+
+def within_reach(name: str) -> bool:
+    """Whether recordings of "digits", "drums" or NSynth's test part can be had now."""
+    module = importlib.import_module(f"{__name__}.{name}")
+    return download.within_reach(module.archive(*["test"][: name == "notes"]))
+
+
+def _check_folder(name: str | os.PathLike) -> None:
+    if not Path(name).expanduser().is_dir():
+        raise ValueError(
+            f"no dataset {os.fspath(name)!r}: known are {', '.join(NAMES)}, "
+            "or the path of a folder of sounds"
+        )
+
+
+def _check_options(name: str, loader, options: dict) -> None:
+    shared = {"profile", "data", "seed", "path"}
+    known = [option for option in inspect.signature(loader).parameters if option not in shared]
+    if unknown := sorted(set(options) - set(known)):
+        raise TypeError(
+            f"{name} has no option {', '.join(unknown)}; it has {', '.join([*known, 'per_class'])}"
+        )

@@ -1,0 +1,168 @@
+"""What every loader returns: sounds of one rate and length, what is known of each, and splits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SOURCES = ("real", "stand-in")
+
+
+class Problem(NamedTuple):
+    """A file that was left out, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """n sounds of equal length and rate.
+
+    audio: float32 (n, samples), often a read-only memory map, so slices cost nothing.
+    labels, names, groups: str arrays (n,); a group is the speaker, machine or instrument.
+    durations: natural length of each sound in seconds, before it was fitted to `samples`.
+    attributes: further columns, each an array (n,).
+    source: "real", or "stand-in" where the sounds were synthesised in place of recordings.
+    provenance: where it all came from: repository, commit, licence, reason for a stand-in.
+    """
+
+    name: str
+    audio: np.ndarray
+    sample_rate: int
+    labels: np.ndarray
+    names: np.ndarray
+    groups: np.ndarray
+    durations: np.ndarray
+    source: str
+    provenance: Mapping[str, str | int] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.source not in SOURCES:
+            raise ValueError(f"source must be one of {SOURCES}, not {self.source!r}")
+        columns = {"labels": self.labels, "names": self.names, "groups": self.groups}
+        columns |= {"durations": self.durations, **self.attributes}
+        for name, column in columns.items():
+            if len(column) != len(self.audio):
+                raise ValueError(f"{name} has {len(column)} entries for {len(self.audio)} sounds")
+
+    def __len__(self) -> int:
+        return len(self.audio)
+
+    def __repr__(self) -> str:
+        left_out = f", {len(self.problems)} files left out" if self.problems else ""
+        return (
+            f"<{self.name}: {len(self)} sounds of {self.audio.shape[1]} samples at "
+            f"{self.sample_rate} Hz, {len(self.classes)} classes, "
+            f"{len(np.unique(self.groups))} groups, {self.source}{left_out}>"
+        )
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The labels that occur, in alphabetical order."""
+        return tuple(str(label) for label in np.unique(self.labels))
+
+    @cached_property
+    def targets(self) -> np.ndarray:
+        """Each label as its position in `classes`, int64 (n,)."""
+        return np.searchsorted(np.array(self.classes), self.labels).astype(np.int64)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of sounds and labels: equal data, equal digest, on any machine."""
+        digest = hashlib.sha256(f"{self.audio.shape} {self.sample_rate}".encode())
+        digest.update("\0".join([*map(str, self.names), *map(str, self.labels)]).encode())
+        for start in range(0, len(self), 256):
+            digest.update(np.ascontiguousarray(self.audio[start : start + 256]))
+        return digest.hexdigest()[:16]
+
+    def select(self, which: np.ndarray | Sequence[int]) -> Dataset:
+        """The sounds at these positions, or where this mask is true."""
+        which = np.asarray(which)
+        index = np.flatnonzero(which) if which.dtype == bool else which.astype(np.int64)
+        return replace(
+            self,
+            audio=self.audio[index],
+            labels=self.labels[index],
+            names=self.names[index],
+            groups=self.groups[index],
+            durations=self.durations[index],
+            attributes={key: column[index] for key, column in self.attributes.items()},
+        )
+
+    def sample(self, per_class: int, *, seed: int) -> Dataset:
+        """At most `per_class` sounds of each class, drawn without replacement."""
+        rng = np.random.default_rng(seed)
+        chosen = [
+            rng.permutation(np.flatnonzero(self.labels == label))[:per_class]
+            for label in self.classes
+        ]
+        return self.select(np.sort(np.concatenate(chosen)))
+
+    def split(
+        self, shares: Mapping[str, float], *, seed: int, apart: str = "group"
+    ) -> dict[str, Dataset]:
+        """Parts of about these shares, e.g. {"train": 0.8, "test": 0.2}.
+
+        apart="group" keeps every group whole, so that no speaker, machine or instrument is in
+        two parts; apart="item" divides each class on its own.
+        """
+        _check_shares(shares)
+        deal = {"group": self._deal_groups, "item": self._deal_items}
+        if apart not in deal:
+            raise ValueError(f"apart must be one of {', '.join(deal)}, not {apart!r}")
+        part = deal[apart](np.array(list(shares.values())), np.random.default_rng(seed))
+        parts = {name: self.select(part == i) for i, name in enumerate(shares)}
+        if empty := [name for name, chosen in parts.items() if not len(chosen)]:
+            groups = len(np.unique(self.groups))
+            raise ValueError(
+                f"nothing would be left for {', '.join(empty)}: {len(self)} sounds in {groups} "
+                f"groups can't be split by {apart} into {dict(shares)}"
+            )
+        return parts
+
+    def _deal_items(self, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        part = np.zeros(len(self), dtype=np.int64)
+        edges = np.cumsum(shares)[:-1]
+        for target in range(len(self.classes)):
+            members = rng.permutation(np.flatnonzero(self.targets == target))
+            cuts = np.round(edges * len(members)).astype(int)
+            for number, piece in enumerate(np.split(members, cuts)):
+                part[piece] = number
+        return part
+
+    def _deal_groups(self, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Each group, in random order, goes where its classes are missed most."""
+        groups, member_of = np.unique(self.groups, return_inverse=True)
+        counts = np.zeros((len(groups), len(self.classes)))
+        np.add.at(counts, (member_of, self.targets), 1)
+        missing = shares[:, None] * counts.sum(axis=0)
+        part_of_group = np.zeros(len(groups), dtype=np.int64)
+        for group in rng.permutation(len(groups)):
+            part = int(np.argmax(missing @ counts[group]))
+            part_of_group[group] = part
+            missing[part] -= counts[group]
+        return part_of_group[member_of]
+
+    def table(self) -> pd.DataFrame:
+        """One row a sound: name, label, group, duration and every attribute."""
+        import pandas as pd
+
+        columns = {"name": self.names, "label": self.labels, "group": self.groups}
+        return pd.DataFrame(columns | {"seconds": self.durations} | dict(self.attributes))
+
+
+def _check_shares(shares: Mapping[str, float]) -> None:
+    total = sum(shares.values())
+    if not shares or min(shares.values()) <= 0 or abs(total - 1) > 1e-6:
+        raise ValueError(f"shares must be positive and add up to 1; {dict(shares)} gives {total:g}")

@@ -1,0 +1,184 @@
+"""Bring a published archive to disk: from a mirror folder or the network, checked and resumable."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from samplevae_lib import paths
+from samplevae_lib.datasets import manifest
+from samplevae_lib.datasets.unpack import unpack
+from samplevae_lib.files import sha256
+from samplevae_lib.progress import Progress
+
+CONNECT_SECONDS = 5.0
+_CHUNK = 1 << 18
+
+
+class DataUnavailable(RuntimeError):
+    """The recordings are on no disk, in no mirror and behind no network that answers."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A published collection: what it is, where it lies, what must be inside.
+
+    folder: its name below data/. prefix: the folder inside the archive that is left away.
+    entries: the manifest; only these files are unpacked (None: all of them).
+    """
+
+    folder: str
+    file_name: str
+    url: str
+    prefix: str
+    licence: str
+    version: str
+    entries: tuple[manifest.Entry, ...] | None = None
+
+    @property
+    def target(self) -> Path:
+        return paths.data() / self.folder
+
+
+def obtain(archive: Archive) -> Path:
+    """The folder with all files of the archive, checked; unpacked or downloaded if need be."""
+    from filelock import FileLock
+
+    archive.target.parent.mkdir(parents=True, exist_ok=True)
+    # Two notebooks may ask at once; and behind the lock a half unpacked folder is a leftover.
+    with FileLock(archive.target.with_name(f".{archive.target.name}.lock")):
+        if not on_disk(archive):
+            _unpack_missing(archive, _locate(archive))
+        if archive.entries is not None:
+            manifest.verify(archive.target, archive.entries)
+    return archive.target
+
+
+def on_disk(archive: Archive) -> bool:
+    """Whether every file is there (their content is checked by `obtain`)."""
+    if archive.entries is None:
+        return archive.target.is_dir()
+    return not manifest.missing(archive.target, archive.entries)
+
+
+def in_mirror(archive: Archive) -> Path | None:
+    """The archive in the folder that SAMPLEVAE_MIRROR names, if it is there."""
+    mirror = paths.mirror()
+    found = mirror / archive.file_name if mirror else None
+    return found if found and found.is_file() else None
+
+
+def within_reach(archive: Archive) -> bool:
+    """Whether `obtain` could succeed now: on disk, in the mirror, or its host answers."""
+    if on_disk(archive) or in_mirror(archive) or (paths.downloads() / archive.file_name).is_file():
+        return True
+    address = urlsplit(archive.url)
+    port = address.port or {"https": 443}.get(address.scheme, 80)
+    try:
+        with socket.create_connection((address.hostname, port), timeout=CONNECT_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+def _locate(archive: Archive) -> Path:
+    """The archive file itself: downloaded before, in the mirror, or fetched now."""
+    kept = paths.downloads() / archive.file_name
+    if found := in_mirror(archive):
+        return found
+    return kept if kept.is_file() else _fetch(archive)
+
+
+def _fetch(archive: Archive) -> Path:
+    import pooch
+    import requests
+
+    pooch.get_logger().setLevel("WARNING")
+    try:
+        fetched = pooch.retrieve(
+            archive.url,
+            known_hash=None,  # a repository's archive may be packed anew; its files are checked
+            fname=archive.file_name,
+            path=paths.downloads(),
+            downloader=resume,
+        )
+    except (requests.RequestException, OSError) as error:
+        mirror = paths.mirror() or "not set"
+        raise DataUnavailable(
+            f"{archive.file_name} is not in {paths.data()}, not in the mirror (SAMPLEVAE_MIRROR "
+            f"{mirror}), and {archive.url} can't be fetched ({type(error).__name__}). Connect to "
+            "the network, or put the archive into a folder and name it in SAMPLEVAE_MIRROR."
+        ) from error
+    return Path(fetched)
+
+
+def resume(url: str, output_file: str, _pooch: object) -> None:
+    """A downloader for pooch that goes on where an interrupted download stopped (RFC 9110)."""
+    import requests
+
+    final = paths.downloads() / PurePosixPath(urlsplit(url).path).name
+    partial = final.with_name(final.name + ".part")
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    have = partial.stat().st_size if partial.exists() else 0
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    timeout = (CONNECT_SECONDS, 60)
+    with requests.get(url, headers=headers, stream=True, timeout=timeout) as answer:
+        if answer.status_code == requests.codes.requested_range_not_satisfiable:
+            partial.unlink()
+            return resume(url, output_file, _pooch)
+        answer.raise_for_status()
+        resumed = answer.status_code == requests.codes.partial_content
+        _save(answer, partial, have=have if resumed else 0)
+    os.replace(partial, output_file)
+
+
+def _save(answer, partial: Path, *, have: int) -> None:
+    """Append the body to `partial`; a body that ends early is an error and is kept."""
+    length = answer.headers.get("Content-Length")
+    total = have + int(length) if length else None
+    with (
+        partial.open("ab" if have else "wb") as file,
+        Progress(f"downloading {partial.stem}", total, unit="B", start=have) as progress,
+    ):
+        for chunk in answer.iter_content(_CHUNK):
+            file.write(chunk)
+            progress.advance(len(chunk))
+    if total is not None and partial.stat().st_size < total:
+        raise ConnectionError(f"{partial.name}: {partial.stat().st_size} of {total} bytes came")
+
+
+def _unpack_missing(archive: Archive, packed: Path) -> None:
+    """Unpack beside the target, check, then move into place: a killed unpacking leaves no trace."""
+    fresh = archive.target.with_name(f".{archive.target.name}.unpacking")
+    shutil.rmtree(fresh, ignore_errors=True)
+    lacking = archive.entries and manifest.missing(archive.target, archive.entries)
+    wanted = {entry.path for entry in lacking} if lacking else None
+    unpack(packed, fresh, prefix=archive.prefix, wanted=wanted)
+    if lacking:
+        _check_unpacked(packed, fresh, lacking)
+    _merge(fresh, archive.target)
+
+
+def _check_unpacked(packed: Path, fresh: Path, lacking: tuple[manifest.Entry, ...]) -> None:
+    for entry in lacking:
+        if not (fresh / entry.path).is_file():
+            raise manifest.IntegrityError(f"{packed}: {entry.path} is not in the archive")
+        if (found := sha256(fresh / entry.path)) != entry.sha256:
+            raise manifest.IntegrityError(
+                f"{packed}: {entry.path} has sha256 {found}, the manifest says {entry.sha256}"
+            )
+
+
+def _merge(fresh: Path, target: Path) -> None:
+    if not target.exists():
+        os.replace(fresh, target)
+        return
+    for file in [path for path in fresh.rglob("*") if path.is_file()]:
+        place = target / file.relative_to(fresh)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(file, place)
+    shutil.rmtree(fresh)

@@ -1,0 +1,104 @@
+"""Drum hits: the tidal-drum-machines library, or synthesised drums in its place."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from samplevae_lib import paths
+from samplevae_lib.datasets import download, manifest
+from samplevae_lib.datasets.dataset import Dataset, Problem
+from samplevae_lib.datasets.recordings import from_clips, from_files, real_or_stand_in
+from samplevae_lib.datasets.store import Decoding
+
+REPOSITORY = "https://github.com/geikha/tidal-drum-machines"
+COMMIT = "15eac73c5e878550f91d864a4863e014799403f1"
+# The library names its folders by these codes. The first eight classes are those of thesis M.
+EIGHT = {
+    "bd": "kick", "sd": "snare", "hh": "hat", "oh": "hat", "cr": "crash", "rd": "ride",
+    "cp": "clap", "sh": "shaker", "lt": "tom", "mt": "tom", "ht": "tom",
+}  # fmt: skip
+OTHERS = {
+    "rim": "rim", "cb": "cowbell", "tb": "tambourine", "perc": "perc", "fx": "fx", "misc": "misc",
+}  # fmt: skip
+CLASSES = {"eight": EIGHT, "all": EIGHT | OTHERS}
+STAND_IN_PER_CLASS = {"smoke": 20, "laptop": 120, "paper": 240}
+
+
+def archive() -> download.Archive:
+    """The repository at one commit; it states no licence, so it is fetched, never passed on."""
+    return download.Archive(
+        folder="drums",
+        file_name=f"tidal-drum-machines-{COMMIT}.zip",
+        url=f"{REPOSITORY}/archive/{COMMIT}.zip",
+        prefix=f"tidal-drum-machines-{COMMIT}",
+        licence="none stated",
+        version=f"{REPOSITORY} at {COMMIT}",
+        entries=manifest.read(paths.manifests() / "drums.csv"),
+    )
+
+
+def load(
+    *,
+    profile: str = "laptop",
+    data: str = "auto",
+    seed: int = 0,
+    classes: str = "eight",
+    sample_rate: int = 22050,
+    samples: int = 16384,
+) -> Dataset:
+    """Hits of 71 drum machines, 16384 samples at 22 kHz (thesis L, chapter 6).
+
+    classes="eight" gives thesis M's classes, "all" the whole library. Groups are the machines.
+    Attribute `code` is the folder's code: it tells open hats from closed, high toms from low.
+    """
+    if classes not in CLASSES:
+        raise ValueError(f"classes must be one of {', '.join(CLASSES)}, not {classes!r}")
+    how = Decoding(sample_rate, samples)
+    return real_or_stand_in(
+        data,
+        lambda: _real(how, CLASSES[classes]),
+        lambda reason: _stand_in(how, STAND_IN_PER_CLASS[profile], seed, reason),
+    )
+
+
+def _real(how: Decoding, label_of: dict[str, str]) -> Dataset:
+    source = archive()
+    folder = download.obtain(source)
+    entries = [entry for entry in source.entries if entry.label in label_of]
+    problems = _copies(entries, label_of)
+    left_out = {problem.path for problem in problems}
+    rows = {
+        entry.path: {
+            "label": label_of[entry.label],
+            "group": entry.path.split("/")[1],
+            "code": entry.label,
+        }
+        for entry in entries
+        if entry.path not in left_out
+    }
+    provenance = {"version": source.version, "licence": source.licence, "files": len(entries)}
+    return from_files("drums", folder, rows, how, provenance=provenance, problems=problems)
+
+
+def _copies(entries: list[manifest.Entry], label_of: dict[str, str]) -> tuple[Problem, ...]:
+    """Files with the same bytes: all but the first, or all where their labels contradict."""
+    same: dict[str, list[manifest.Entry]] = defaultdict(list)
+    for entry in entries:
+        same[entry.sha256].append(entry)
+    problems = []
+    for first, *copies in same.values():
+        labels = {label_of[entry.label] for entry in (first, *copies)}
+        if len(labels) > 1:
+            reason = f"the same bytes lie under two labels ({', '.join(sorted(labels))})"
+            problems += [Problem(entry.path, reason) for entry in (first, *copies)]
+        else:
+            problems += [Problem(entry.path, f"a copy of {first.path}") for entry in copies]
+    return tuple(problems)
+
+
+def _stand_in(how: Decoding, per_class: int, seed: int, reason: str) -> Dataset:
+    from samplevae_lib.datasets.stand_ins.drums import drum_clips
+
+    clips = drum_clips(per_class=per_class, sample_rate=how.sample_rate, seed=seed)
+    total = 8 * per_class
+    return from_clips("drums", clips, how, key=(per_class, seed), total=total, reason=reason)

@@ -1,0 +1,123 @@
+"""Single notes of many instruments: NSynth in its own layout, or synthesised notes in its place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from samplevae_lib import paths
+from samplevae_lib.datasets import download
+from samplevae_lib.datasets.dataset import Dataset
+from samplevae_lib.datasets.recordings import from_clips, from_files, real_or_stand_in
+from samplevae_lib.datasets.store import Decoding
+
+HOST = "http://download.magenta.tensorflow.org/datasets/nsynth"
+PARTS = {"test": 4096, "valid": 12678, "train": 289205}  # number of notes in each
+STAND_IN_PER_FAMILY = {"smoke": 12, "laptop": 60, "paper": 400}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which notes: families and sources by name, pitch as a MIDI range, velocities as a set."""
+
+    families: Collection[str] | None
+    sources: Collection[str] | None
+    pitches: tuple[int, int]
+    velocities: Collection[int] | None
+
+    def takes(self, note: dict) -> bool:
+        low, high = self.pitches
+        return (
+            (self.families is None or note["family"] in self.families)
+            and (self.sources is None or note["source"] in self.sources)
+            and (self.velocities is None or note["velocity"] in self.velocities)
+            and low <= note["pitch"] <= high
+        )
+
+
+def archive(part: str) -> download.Archive:
+    """One part of NSynth (Engel et al. 2017) as its authors publish it."""
+    return download.Archive(
+        folder=f"notes/nsynth-{part}",
+        file_name=f"nsynth-{part}.jsonwav.tar.gz",
+        url=f"{HOST}/nsynth-{part}.jsonwav.tar.gz",
+        prefix=f"nsynth-{part}",
+        licence="CC BY 4.0",
+        version=f"NSynth {part}, {PARTS[part]} notes",
+    )
+
+
+def load(
+    *,
+    profile: str = "laptop",
+    data: str = "auto",
+    seed: int = 0,
+    part: str = "test",
+    families: Collection[str] | None = None,
+    sources: Collection[str] | None = None,
+    pitches: tuple[int, int] = (0, 127),
+    velocities: Collection[int] | None = None,
+    sample_rate: int = 16000,
+    samples: int = 64000,
+) -> Dataset:
+    """Four-second notes at 16 kHz; attributes pitch (MIDI), velocity, family, source.
+
+    part: "test", "valid" or "train". Labels are the families, groups the instruments.
+    """
+    if part not in PARTS:
+        raise ValueError(f"part must be one of {', '.join(PARTS)}, not {part!r}")
+    how, wanted = Decoding(sample_rate, samples), Wanted(families, sources, pitches, velocities)
+    per_family = STAND_IN_PER_FAMILY[profile]
+    return real_or_stand_in(
+        data,
+        lambda: _real(how, part, wanted),
+        lambda reason: _stand_in(how, wanted, per_family, seed, reason),
+    )
+
+
+def from_layout(folder: Path, how: Decoding, wanted: Wanted, *, provenance: dict) -> Dataset:
+    """A folder in NSynth's own layout: examples.json and audio/NAME.wav."""
+    listing = folder / "examples.json"
+    if not listing.is_file():
+        raise FileNotFoundError(f"{listing} is missing: every part of NSynth holds one")
+    examples = json.loads(listing.read_text(encoding="utf-8"))
+    notes = {f"audio/{name}.wav": _row(note) for name, note in sorted(examples.items())}
+    rows = {path: row for path, row in notes.items() if wanted.takes(row)}
+    _refuse_none(len(rows), len(notes), wanted)
+    return from_files("notes", folder, rows, how, provenance=provenance)
+
+
+def _row(note: dict) -> dict:
+    return {
+        "label": note["instrument_family_str"],
+        "group": note["instrument_str"],
+        "pitch": int(note["pitch"]),
+        "velocity": int(note["velocity"]),
+        "family": note["instrument_family_str"],
+        "source": note["instrument_source_str"],
+    }
+
+
+def _real(how: Decoding, part: str, wanted: Wanted) -> Dataset:
+    source = archive(part)
+    provenance = {"version": source.version, "licence": source.licence}
+    return from_layout(download.obtain(source), how, wanted, provenance=provenance)
+
+
+def _stand_in(how: Decoding, wanted: Wanted, per_family: int, seed: int, reason: str) -> Dataset:
+    from samplevae_lib.datasets.stand_ins.notes import FAMILIES, note_clips
+
+    clips = note_clips(per_family=per_family, sample_rate=how.sample_rate, seed=seed)
+    total = len(FAMILIES) * per_family
+    made = from_clips("notes", clips, how, key=(per_family, seed), total=total, reason=reason)
+    columns = {key: made.attributes[key].tolist() for key in made.attributes}
+    taken = [wanted.takes(dict(zip(columns, row, strict=True))) for row in zip(*columns.values())]
+    _refuse_none(sum(taken), len(made), wanted)
+    return made.select([i for i, take in enumerate(taken) if take])
+
+
+def _refuse_none(taken: int, of: int, wanted: Wanted) -> None:
+    if taken == 0:
+        raise ValueError(f"none of {of} notes is asked for by {wanted}")

@@ -1,0 +1,138 @@
+"""Decoded audio in one memory-mapped file, so that a library is decoded once and opened at once.
+
+A store is `<key>.f32` (float32, n × samples, row after row) beside `<key>.json`, which says
+what each row is and which files were left out. The key of a folder is made of every file's size
+and time, the rate and the length, so a changed folder gets a new store; the key of synthesised
+sounds is made of the code and the options they came from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+
+from samplevae_lib import audio, paths
+from samplevae_lib.datasets.clip import Clip
+from samplevae_lib.datasets.dataset import Problem
+from samplevae_lib.files import read_json, replacing, write_json
+from samplevae_lib.progress import Progress, track
+
+RULES = 1  # raise when decoding, mixing or fitting changes, so that old stores are left alone
+_BATCH = 256  # files in flight: bounds memory however large the library is
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How files become rows: rate in Hz, length in samples, longest sound in seconds."""
+
+    sample_rate: int
+    samples: int
+    max_seconds: float = audio.MAX_SECONDS
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The rows of a store, and for each its natural length and what else was kept."""
+
+    audio: np.ndarray
+    seconds: np.ndarray
+    rows: list[dict]
+    problems: tuple[Problem, ...] = ()
+
+    def column(self, name: str) -> np.ndarray:
+        """One value a row."""
+        return np.array([row[name] for row in self.rows])
+
+
+def decode_folder(folder: Path, files: Sequence[str], how: Decoding) -> Stored:
+    """Every file below `folder` as one row; a row keeps its file's `position` in `files`."""
+    return _stored(_folder_key(folder, files, how), how.samples, lambda: _decode(folder, files, how))
+
+
+def keep_clips(clips: Iterable[Clip], samples: int, *, key: tuple, total: int) -> Stored:
+    """Synthesised sounds, made only where no store of this key exists."""
+    digest = hashlib.sha256(repr((RULES, samples, key)).encode()).hexdigest()[:20]
+
+    def rows() -> Iterator[tuple[np.ndarray, float, dict]]:
+        for clip in track(clips, "synthesising", total=total):
+            row = {"name": clip.name, "label": clip.label, "group": clip.group}
+            yield audio.fit(clip.audio, samples), len(clip.audio), row | clip.attributes
+
+    return _stored(digest, samples, rows)
+
+
+def decode_one(path: Path, how: Decoding) -> tuple[np.ndarray, float] | str:
+    """One file as a row and its natural length in seconds, or the reason why it can't be."""
+    try:
+        sound, rate = audio.read(path, sample_rate=how.sample_rate, max_seconds=how.max_seconds)
+    except audio.AudioError as error:
+        return error.reason
+    return audio.fit(sound, how.samples), len(sound) / rate
+
+
+def _decode(folder: Path, files: Sequence[str], how: Decoding) -> Iterator[tuple | Problem]:
+    # Threads do: libsndfile and soxr work outside the interpreter's lock.
+    with (
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        Progress(f"decoding {folder.name}", len(files)) as progress,
+    ):
+        for start in range(0, len(files), _BATCH):
+            batch = files[start : start + _BATCH]
+            results = pool.map(lambda name: decode_one(folder / name, how), batch)
+            for offset, result in enumerate(results):
+                position = start + offset
+                if isinstance(result, str):
+                    yield Problem(str(position), result)
+                else:
+                    yield *result, {"position": position}
+                progress.advance()
+
+
+def _stored(key: str, samples: int, produce) -> Stored:
+    """Open the store of this key; where there is none, fill it from `produce()` first."""
+    rows, index = (paths.cache() / "audio" / f"{key}{suffix}" for suffix in (".f32", ".json"))
+    rows.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(rows.with_suffix(".lock")):
+        if not (rows.exists() and index.exists()):
+            write_json(index, _fill(rows, produce()))
+    return _open(rows, read_json(index), samples)
+
+
+def _fill(rows: Path, results: Iterable[tuple | Problem]) -> dict:
+    index: dict[str, list] = {"seconds": [], "rows": [], "problems": []}
+    with replacing(rows) as partial, partial.open("wb") as out:
+        for result in results:
+            if isinstance(result, Problem):
+                index["problems"].append(list(result))
+                continue
+            row, seconds, kept = result
+            out.write(memoryview(row))
+            index["seconds"].append(round(seconds, 6))
+            index["rows"].append(kept)
+    return index
+
+
+def _open(rows: Path, index: dict, samples: int) -> Stored:
+    shape = (len(index["rows"]), samples)
+    empty = np.zeros(shape, dtype=np.float32)  # a file of no bytes can't be mapped
+    return Stored(
+        audio=np.memmap(rows, dtype=np.float32, mode="r", shape=shape) if shape[0] else empty,
+        seconds=np.array(index["seconds"], dtype=np.float64),
+        rows=index["rows"],
+        problems=tuple(Problem(*problem) for problem in index["problems"]),
+    )
+
+
+def _folder_key(folder: Path, files: Sequence[str], how: Decoding) -> str:
+    digest = hashlib.sha256(repr((RULES, str(folder), how)).encode())
+    for name in files:
+        stat = os.stat(folder / name)
+        digest.update(os.fsencode(name) + f"\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
+    return digest.hexdigest()[:20]
