@@ -46,7 +46,7 @@ def load(
     sample_rate: int = 22050,
     samples: int = 16384,
 ) -> Dataset:
-    """Hits of 71 drum machines, 16384 samples at 22 kHz (thesis L, chapter 6).
+    """Hits of 72 drum machines, 16384 samples at 22 kHz (thesis L, chapter 6).
 
     classes="eight" gives thesis M's classes, "all" the whole library. Groups are the machines.
     Attribute `code` is the folder's code: it tells open hats from closed, high toms from low.

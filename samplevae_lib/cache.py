@@ -1,0 +1,101 @@
+"""What was computed once: fitted weights and arrays under a key of everything that decides them.
+
+An entry is `<key>.safetensors` beside `<key>.json`; the JSON is written last and makes it whole.
+Nothing here is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from samplevae_lib import paths
+from samplevae_lib.files import read_json, replacing, write_json
+from samplevae_lib.provenance import PACKAGE, code_digest
+
+
+def key(**parts: Any) -> str:
+    """A digest of named parts: plain values, arrays, tensors, datasets, functions, dataclasses."""
+    described = {name: describe(part, name) for name, part in parts.items()}
+    text = json.dumps(described, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def describe(part: Any, name: str = "value") -> Any:
+    """A part of a key as JSON: what is large or is code becomes a digest."""
+    if part is None or isinstance(part, bool | int | float | str):
+        return part
+    if isinstance(part, np.generic):
+        return part.item()
+    if hasattr(part, "detach"):  # a tensor, recognised without importing torch
+        part = part.detach().cpu().numpy()
+    if isinstance(part, np.ndarray):
+        digest = hashlib.sha256(np.ascontiguousarray(part).reshape(-1).view(np.uint8)).hexdigest()
+        return ["array", str(part.dtype), list(part.shape), digest]
+    if hasattr(part, "fingerprint"):
+        return ["dataset", part.fingerprint]
+    if isinstance(part, Mapping):
+        return {str(k): describe(v, f"{name}[{k!r}]") for k, v in part.items()}
+    if isinstance(part, list | tuple | set | frozenset):
+        listed = [describe(item, f"{name}[{i}]") for i, item in enumerate(part)]
+        return sorted(listed, key=repr) if isinstance(part, set | frozenset) else listed
+    if dataclasses.is_dataclass(part) and not isinstance(part, type):
+        return [type(part).__qualname__, describe(dataclasses.asdict(part), name)]
+    if callable(part):
+        return code(part)
+    raise TypeError(f"{name} = {part!r}: a {type(part).__name__} can't be part of a cache key")
+
+
+def code(function: Callable) -> list[str]:
+    """A function or class as its name and a digest of the source that decides what it does."""
+    module = getattr(function, "__module__", "") or ""
+    if module.startswith(f"{PACKAGE}."):
+        return ["code", function.__qualname__, code_digest(module)]
+    source = hashlib.sha256(inspect.getsource(function).encode()).hexdigest()[:16]
+    return ["code", function.__qualname__, source]
+
+
+def load(kind: str, entry: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+    """The arrays and the notes of an entry, or None."""
+    from safetensors.numpy import load_file
+
+    arrays, notes = _files(kind, entry)
+    if not (arrays.exists() and notes.exists()):
+        return None
+    return load_file(arrays), read_json(notes)
+
+
+def store(kind: str, entry: str, arrays: Mapping[str, np.ndarray], notes: dict[str, Any]) -> None:
+    """Keep arrays and notes under a key."""
+    from safetensors.numpy import save_file
+
+    weights, text = _files(kind, entry)
+    with replacing(weights) as partial:
+        # Not ascontiguousarray: that would turn a scalar, such as a batch counter, into a vector.
+        save_file({name: np.require(a, requirements="C") for name, a in arrays.items()}, partial)
+    write_json(text, notes)
+
+
+def checkpoint(kind: str, entry: str) -> Path:
+    """Where unfinished work of this key leaves its state; an empty folder at first."""
+    folder = paths.cache() / kind / f"{entry}.checkpoint"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _files(kind: str, entry: str) -> tuple[Path, Path]:
+    folder = paths.cache() / kind
+    return folder / f"{entry}.safetensors", folder / f"{entry}.json"
+
+
+def discard(folder: Path) -> None:
+    """Remove the checkpoint of work that is finished."""
+    shutil.rmtree(folder, ignore_errors=True)

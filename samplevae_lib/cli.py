@@ -1,0 +1,89 @@
+"""The command line: `python -m samplevae_lib run` and `bench`."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib
+import os
+import sys
+from typing import Any
+
+from samplevae_lib import paths
+
+BENCHES = ("datasets",)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return {"run": _run, "bench": _bench}[options.command](options)
+    except (ValueError, RuntimeError) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+
+
+def _run(options: argparse.Namespace) -> int:
+    from samplevae_lib import runner, terminal
+
+    if options.figures:
+        os.environ["SAMPLEVAE_FIGURES"] = options.figures
+    jobs = runner.plan(
+        profile=options.profile,
+        data=options.data,
+        seed=options.seed,
+        only=options.only.split(","),
+        parameters=dict(_parameter(given) for given in options.parameter),
+        threads=max(1, (os.cpu_count() or 1) // options.jobs),
+    )
+    outcomes = runner.run(
+        jobs, workers=options.jobs, force=options.force, scheduler=options.scheduler
+    )
+    print(terminal.summary(outcomes))
+    print(f"\nFigures and tables: {paths.figures()}\nNotebooks as pages: {paths.executed()}")
+    return 0 if all(outcome.good for outcome in outcomes) else 1
+
+
+def _bench(options: argparse.Namespace) -> int:
+    bench = importlib.import_module(f"samplevae_lib.bench.{options.what}")
+    print(bench.run())
+    return 0
+
+
+def _parameter(given: str) -> tuple[str, Any]:
+    name, equals, value = given.partition("=")
+    if not equals:
+        raise ValueError(f"--parameter {given!r}: expected NAME=VALUE")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value  # plain text needs no quotes
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="samplevae", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="execute the notebooks and record every figure and table")
+    run.add_argument("--profile", default="laptop", help="smoke, laptop (default) or paper")
+    run.add_argument("--data", default="auto", help="auto (default), real or stand-in")
+    run.add_argument("--only", default="", metavar="03,07", help="these notebooks alone")
+    run.add_argument("--seed", type=int, default=0, help="where all chance starts (default 0)")
+    run.add_argument("--jobs", type=_positive, default=1, help="notebooks at once (default 1)")
+    run.add_argument("--force", action="store_true", help="also what is up to date")
+    run.add_argument("--figures", metavar="DIR", help="results go there, not to figures/")
+    run.add_argument("--scheduler", metavar="tcp://…", help="a dask scheduler whose workers execute")
+    run.add_argument(
+        "--parameter", "-p", action="append", default=[], metavar="NAME=VALUE",
+        help="a further parameter of the notebook",
+    )  # fmt: skip
+    bench = commands.add_parser("bench", help="measure side by side, in one run, with medians")
+    bench.add_argument("what", choices=BENCHES)
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {number}")
+    return number

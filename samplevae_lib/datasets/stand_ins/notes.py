@@ -1,0 +1,77 @@
+"""Synthesised notes in place of NSynth's: ten families, held keys, five velocities.
+
+An instrument is a family with knobs set once; its notes differ in pitch and velocity. As in
+NSynth a key is down for three of four seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from samplevae_lib.datasets.clip import Clip
+from samplevae_lib.datasets.stand_ins.instruments import FAMILIES, SWAY, Key
+from samplevae_lib.datasets.stand_ins.synthesis import REACH, Panel, finish, generator
+
+VELOCITIES = (25, 50, 75, 100, 127)
+_NOTES_PER_INSTRUMENT, _FEWEST_INSTRUMENTS = 16, 3
+_INSTRUMENT, _SCORE, _NOTE = range(3)  # what a stream of chance is for
+
+
+def note_clips(
+    *, per_family: int, sample_rate: int, seed: int, seconds: float = 4.0
+) -> Iterator[Clip]:
+    """`per_family` notes of `seconds` of every family; note k is the same for any `per_family`.
+
+    Keys too high for `sample_rate` (in Hz) are not played.
+    """
+    for place, family in enumerate(FAMILIES):
+        scores: dict[int, Iterator[tuple[int, int]]] = {}
+        for k in range(per_family):
+            number = _instrument_of(k)
+            if number not in scores:
+                rng = generator(seed, _SCORE, place, number)
+                scores[number] = _score(rng, family, sample_rate)
+            pitch, velocity = next(scores[number])
+            home = generator(seed, _INSTRUMENT, place, number)
+            # The hand hardly strays: notes differ by what is played, not by chance.
+            panel = Panel(home, generator(seed, _NOTE, place, k), 0.02)
+            key = Key(_frequency(pitch), velocity / 127, seconds, sample_rate, panel)
+            attributes = {"pitch": pitch, "velocity": velocity, "family": family}
+            group = f"{family}_stand-in_{number:03d}"
+            yield Clip(
+                audio=_sound(family, key),
+                name=f"{group}-{pitch:03d}-{velocity:03d}",
+                label=family,
+                group=group,
+                attributes=attributes | {"source": "synthetic"},
+            )
+
+
+def _instrument_of(k: int) -> int:
+    """The first instruments share the first notes, so that small sets have several too."""
+    if k < _FEWEST_INSTRUMENTS * _NOTES_PER_INSTRUMENT:
+        return k % _FEWEST_INSTRUMENTS
+    return k // _NOTES_PER_INSTRUMENT
+
+
+def _score(rng: np.random.Generator, family: str, rate: int) -> Iterator[tuple[int, int]]:
+    """Every pitch and velocity of the register that the rate can hold, once, in random order."""
+    low, high, _ = FAMILIES[family]
+    pairs = [(pitch, velocity) for pitch in range(low, high + 1) for velocity in VELOCITIES]
+    for i in rng.permutation(len(pairs)):
+        if _frequency(pairs[i][0]) * SWAY <= REACH * rate:
+            yield pairs[i]
+
+
+def _frequency(pitch: int) -> float:
+    """The frequency of a MIDI key in Hz, equal temperament on A4 = 440 Hz."""
+    return 440.0 * 2 ** ((pitch - 69) / 12)
+
+
+def _sound(family: str, key: Key) -> np.ndarray:
+    """The note as float32 (samples,), the louder the harder the key is hit."""
+    level = key.knob(0.5, 0.95) * key.force ** key.knob(0.5, 1.1)
+    _, _, voice = FAMILIES[family]
+    return finish(voice(key), peak=level, fade=0.005 * key.seconds, rate=key.rate)

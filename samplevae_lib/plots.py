@@ -1,0 +1,114 @@
+"""Figures in one style, colour-blind safe. Every function returns a figure and saves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito (2008): told apart with any kind of colour vision.
+COLOURS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442",
+)  # fmt: skip
+MAP = "magma"  # even in lightness, so it also reads in grey
+FLOOR_DB = -80.0
+_STYLE = {
+    "figure.dpi": 110,
+    "figure.constrained_layout.use": True,
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": False,
+    "legend.frameon": False,
+    "lines.linewidth": 1.0,
+    "image.cmap": MAP,
+}
+
+
+def use_style() -> None:
+    """Set the project's style for all figures that follow."""
+    import matplotlib as mpl
+    from cycler import cycler
+
+    mpl.rcParams.update(_STYLE | {"axes.prop_cycle": cycler(color=COLOURS)})
+
+
+def stamp(figure: Figure, text: str) -> None:
+    """Write a warning into the figure itself, so that it can't get lost on the way."""
+    figure.text(
+        0.5, -0.02, text.upper(), ha="center", va="top", fontsize=9, weight="bold",
+        color=COLOURS[1],
+    )  # fmt: skip
+
+
+def mel_spectrogram(
+    audio: np.ndarray, sample_rate: int, *, n_fft: int = 1024, hop: int = 128, n_mels: int = 96
+) -> np.ndarray:
+    """dB below the loudest bin, (n_mels, frames), for looking at."""
+    import librosa
+
+    power = librosa.feature.melspectrogram(
+        y=np.asarray(audio), sr=sample_rate, n_fft=n_fft, hop_length=hop, n_mels=n_mels
+    )
+    return librosa.power_to_db(power, ref=max(power.max(), 1e-10), top_db=-FLOOR_DB)
+
+
+def sounds(
+    audio: Sequence[np.ndarray], sample_rate: int, titles: Sequence[str], *, columns: int = 4
+) -> Figure:
+    """Waveform over mel spectrogram for each sound, all on one scale of time and level."""
+    import matplotlib.pyplot as plt
+
+    columns = min(columns, len(audio))
+    rows = -(-len(audio) // columns)
+    figure, axes = plt.subplots(
+        2 * rows, columns, figsize=(2.2 * columns + 0.8, 2.4 * rows), sharex=True, squeeze=False,
+        height_ratios=(1, 2) * rows,
+    )  # fmt: skip
+    for position, (clip, title) in enumerate(zip(audio, titles, strict=True)):
+        row, column = divmod(position, columns)
+        _sound(axes[2 * row], axes[2 * row + 1], column, clip, sample_rate, title)
+    for unused in range(len(audio), rows * columns):
+        for axis in axes[2 * (unused // columns) :, unused % columns]:
+            axis.set_visible(False)
+    figure.supxlabel("seconds", fontsize=9)
+    image = axes[1, 0].collections[0]
+    figure.colorbar(image, ax=axes, label="dB below the loudest", shrink=0.6, aspect=30)
+    return figure
+
+
+def _sound(
+    waves: np.ndarray, spectra: np.ndarray, column: int, clip: np.ndarray, sample_rate: int,
+    title: str,
+) -> None:  # fmt: skip
+    """One waveform over its spectrogram; only the left column carries numbers."""
+    wave, spectrum = waves[column], spectra[column]
+    wave.plot(np.arange(len(clip)) / sample_rate, clip, linewidth=0.4)
+    wave.set(title=title, ylim=(-1.05, 1.05), yticks=(-1, 0, 1))
+    _mel_image(spectrum, clip, sample_rate)
+    spectrum.set_xlim(0, len(clip) / sample_rate)
+    for axes in (wave, spectrum):
+        axes.tick_params(labelleft=column == 0)
+    if column == 0:
+        spectrum.set_ylabel("kHz")
+
+
+def _mel_image(axes: Axes, clip: np.ndarray, sample_rate: int, *, hop: int = 128) -> None:
+    import librosa
+
+    level = mel_spectrogram(clip, sample_rate, hop=hop)
+    time = np.arange(level.shape[1] + 1) * hop / sample_rate
+    edges = librosa.mel_frequencies(n_mels=len(level) + 1, fmax=sample_rate / 2)
+    axes.pcolormesh(
+        time, librosa.hz_to_mel(edges), level, vmin=FLOOR_DB, vmax=0, cmap=MAP, rasterized=True
+    )
+    marks = [hertz for hertz in (500, 2000, 8000) if hertz < sample_rate / 2]
+    axes.set_yticks([librosa.hz_to_mel(hertz) for hertz in marks])
+    axes.set_yticklabels([f"{hertz / 1000:g}" for hertz in marks])

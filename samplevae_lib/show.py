@@ -1,0 +1,91 @@
+"""What a notebook shows of its own accord: settings, data, captions, verdicts. Text is escaped."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from samplevae_lib.datasets import Dataset
+    from samplevae_lib.settings import Settings
+    from samplevae_lib.theses import Claim
+
+_COLOURS = {"reproduced": "#00664e", "differs": "#a03c00"}  # readable on white and told apart
+_MUTED = "#5f6368"
+
+
+def settings(chosen: Settings, **run: Any) -> None:
+    """The first output of every notebook: thesis · this run."""
+    line = " · ".join(f"{name} <b>{escape(str(value))}</b>" for name, value in run.items())
+    html(f"<p>{line}</p>" + chosen.table().to_html(border=0))
+
+
+def dataset(loaded: Dataset) -> None:
+    """What was loaded, and loudly so where it is not what it should be."""
+    text = f"<b>{escape(loaded.name)}</b>: {escape(repr(loaded).strip('<>').partition(': ')[2])}"
+    if loaded.source == "stand-in":
+        reason = escape(str(loaded.provenance.get("reason", "")))
+        text += (
+            f'<br><b style="color:{_COLOURS["differs"]}">Stand-in: synthesised sounds, no '
+            f"recordings.</b> {reason}"
+        )
+    html(f"<p>{text}</p>")
+
+
+def figure(drawn: Figure, caption: str, note: str) -> None:
+    """The figure once, its caption, and what it was made from."""
+    import matplotlib.pyplot as plt
+    from IPython.display import display
+
+    display(drawn)
+    plt.close(drawn)  # or the notebook draws it a second time when the cell ends
+    _caption(caption, note)
+
+
+def table(frame: pd.DataFrame, caption: str, note: str) -> None:
+    """The table, its caption, and what it was made from."""
+    text = frame.to_html(border=0, na_rep="", float_format=lambda value: f"{value:.4g}")
+    html(text)
+    _caption(caption, note)
+
+
+def claim(judged: Claim, verdict: str, evidence: str) -> None:
+    """A finding of the thesis and what became of it."""
+    colour = _COLOURS.get(verdict, _MUTED)
+    html(
+        f'<p style="border-left:4px solid {colour};padding-left:.8em">{escape(judged.statement)}'
+        f'<br><b style="color:{colour}">{escape(verdict)}</b>: {escape(evidence)}'
+        f'<br><span style="color:{_MUTED}">{escape(judged.id)}, {escape(judged.where)}</span></p>'
+    )
+
+
+def player(name: str, audio: np.ndarray, sample_rate: int) -> None:
+    """A name and a player."""
+    from IPython.display import display
+
+    from samplevae_lib.widgets.audition import Audition
+
+    display(Audition([audio], sample_rate, labels=[name], pictures=False))
+
+
+def finished(run: Any) -> None:
+    """Where the results are."""
+    html(f"<p>Recorded in <code>figures/{escape(run.notebook.name)}</code>.</p>")
+
+
+def html(text: str) -> None:
+    """Show HTML; without a notebook around, nothing."""
+    from IPython import get_ipython
+    from IPython.display import HTML, display
+
+    if get_ipython() is not None:
+        display(HTML(text))
+
+
+def _caption(caption: str, note: str) -> None:
+    html(f'<p><b>{escape(caption)}</b><br><span style="color:{_MUTED}">{escape(note)}</span></p>')

@@ -1,0 +1,146 @@
+"""Sounds side by side, each with a picture and a player, all at one loudness.
+
+Plain HTML with a page of script: it works in JupyterLab, in an exported page and offline, and
+where scripts are not allowed the players still play.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import uuid
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+
+import numpy as np
+
+from samplevae_lib import audio as sound
+from samplevae_lib import plots
+from samplevae_lib.datasets.dataset import Dataset
+
+_WIDTH, _WAVE_HEIGHT, _SPECTRUM_HEIGHT = 220, 40, 72
+
+
+class Audition:
+    """Players for some sounds: audio arrays (samples,) of one rate, a label and a note for each.
+
+    level_matched: bring all to one loudness, so that none seems better for being louder.
+    """
+
+    def __init__(
+        self,
+        sounds: Sequence[np.ndarray],
+        sample_rate: int,
+        *,
+        labels: Sequence[str],
+        notes: Sequence[str] | None = None,
+        level_matched: bool = True,
+        pictures: bool = True,
+    ):
+        _check(sounds, labels)
+        self.sample_rate, self.labels = sample_rate, [str(label) for label in labels]
+        self.notes = [str(note) for note in notes] if notes is not None else [""] * len(sounds)
+        clips = [np.asarray(clip, dtype=np.float32) for clip in sounds]
+        self.sounds = sound.match_levels(clips) if level_matched else clips
+        self.pictures, self.switch = pictures, False
+
+    @classmethod
+    def of(cls, dataset: Dataset, which: Sequence[int], **options) -> Audition:
+        """Some sounds of a dataset, under their labels and names."""
+        chosen = dataset.select(which)
+        return cls(
+            list(chosen.audio),
+            chosen.sample_rate,
+            labels=chosen.labels,
+            notes=[f"{n}, {s:.2f} s" for n, s in zip(chosen.names, chosen.durations, strict=True)],
+            **options,
+        )
+
+    def _repr_html_(self) -> str:
+        name = f"audition-{uuid.uuid4().hex[:12]}"
+        cards = "".join(map(self._card, range(len(self.sounds))))
+        switch = '<button type="button" class="sv-switch">A/B</button>' if self.switch else ""
+        here = files(__package__)
+        style = (here / "audition.css").read_text(encoding="utf-8")
+        script = (here / "audition.js").read_text(encoding="utf-8")
+        return (
+            f'<style>{style}</style><div id="{name}" class="sv-audition">{cards}{switch}</div>'
+            f'<script>({script})(document.getElementById("{name}"));</script>'
+        )
+
+    def _card(self, position: int) -> str:
+        clip, label = self.sounds[position], escape(self.labels[position])
+        peak = float(np.abs(clip).max(initial=0.0))
+        # A browser clips at full scale; match_levels never gets there, unmatched sounds may.
+        playable = clip if peak <= 1.0 else clip / peak
+        source = _data("audio/wav", sound.encode(playable, self.sample_rate))
+        picture = ""
+        if self.pictures:
+            image = _data("image/png", picture_of(clip, self.sample_rate))
+            picture = (
+                f'<button type="button" class="sv-picture" aria-label="play {label}">'
+                f'<img src="{image}" width="{_WIDTH}" alt="waveform and spectrogram of {label}">'
+                '<span class="sv-cursor"></span></button>'
+            )
+        note = escape(self.notes[position])
+        return (
+            f'<figure class="sv-card"><figcaption title="{note}"><b>{label}</b></figcaption>'
+            f'{picture}<audio controls preload="auto" src="{source}"></audio>'
+            f"<small>{note}</small></figure>"
+        )
+
+
+def compare(
+    first: np.ndarray,
+    second: np.ndarray,
+    sample_rate: int,
+    *,
+    labels: Sequence[str] = ("original", "result"),
+) -> Audition:
+    """Two sounds at one loudness, with a switch that changes between them while they play."""
+    made = Audition([first, second], sample_rate, labels=labels)
+    made.switch = True
+    return made
+
+
+def picture_of(clip: np.ndarray, sample_rate: int) -> bytes:
+    """A small PNG: the waveform's outline over its mel spectrogram."""
+    from matplotlib import colormaps
+    from PIL import Image
+
+    level = plots.mel_spectrogram(clip, sample_rate, n_mels=_SPECTRUM_HEIGHT)[::-1]
+    columns = np.linspace(0, level.shape[1] - 1, _WIDTH).round().astype(int)
+    shade = colormaps[plots.MAP](1 - level[:, columns] / plots.FLOOR_DB)[..., :3]
+    pixels = (np.vstack([_outline(clip), shade]) * 255).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _outline(clip: np.ndarray) -> np.ndarray:
+    """Lowest and highest sample of each column, drawn dark on white: (height, width, 3)."""
+    edges = np.linspace(0, len(clip), _WIDTH + 1).astype(int)
+    spans = [clip[a : max(b, a + 1)] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    high = np.array([span.max(initial=0.0) for span in spans])
+    low = np.array([span.min(initial=0.0) for span in spans])
+    heights = np.linspace(1, -1, _WAVE_HEIGHT)[:, None]
+    line = 1.0 / _WAVE_HEIGHT
+    inside = (heights <= high + line) & (heights >= low - line)
+    ink = np.array([int(plots.COLOURS[0][i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    return np.where(inside[..., None], ink, 1.0)
+
+
+def _data(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _check(sounds: Sequence[np.ndarray], labels: Sequence[str]) -> None:
+    if len(sounds) != len(labels):
+        raise ValueError(f"{len(sounds)} sounds and {len(labels)} labels: they must be as many")
+    for clip, label in zip(sounds, labels, strict=True):
+        shape = np.shape(clip)
+        if len(shape) != 1 or not shape[0]:
+            raise ValueError(f"{label}: a sound must have shape (samples,), not {shape}")
+        if not np.isfinite(clip).all():
+            raise ValueError(f"{label}: holds NaN or infinite values, and can't be played")

@@ -1,0 +1,34 @@
+"""What tests share: a data and a figures folder of their own, and the real recordings if at hand."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+MIRROR = os.environ.get("SAMPLEVAE_MIRROR")
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the checkout's data/ or figures/, and none has a mirror by chance."""
+    monkeypatch.setenv("SAMPLEVAE_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("SAMPLEVAE_FIGURES", str(tmp_path / "figures"))
+    monkeypatch.delenv("SAMPLEVAE_MIRROR", raising=False)
+
+
+@pytest.fixture(scope="session")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder filled from the mirror once; skips where there is no mirror."""
+    if not MIRROR:
+        pytest.skip("SAMPLEVAE_MIRROR names no folder with the recordings")
+    return tmp_path_factory.mktemp("recordings")
+
+
+@pytest.fixture
+def real(recordings: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The real recordings are within reach, unpacked and decoded once for all tests."""
+    monkeypatch.setenv("SAMPLEVAE_MIRROR", str(MIRROR))
+    monkeypatch.setenv("SAMPLEVAE_DATA", str(recordings))
+    return recordings
