@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,25 +54,24 @@ def read(
     Returns float32 audio and its rate in Hz: shape (samples,), or (channels, samples) with
     `mono=False`. `sample_rate` resamples; without it the file's own rate is kept.
     """
-    frames, rate = _decode(Path(path), max_seconds=max_seconds)
-    peak = float(np.abs(frames).max())
-    if not np.isfinite(peak):
-        bad = int(np.count_nonzero(~np.isfinite(frames)))
-        raise AudioError(path, f"holds {bad} values that are not numbers (NaN or infinite)")
-    audio = mix_down(frames) if mono else np.ascontiguousarray(frames.T)
-    _refuse_silence(path, audio, peak)
+    frames, rate = _decode(path, max_seconds=max_seconds)
+    audio = mix_down(frames) if mono else np.stack([mix_down(frames[:, [c]]) for c in _all(frames)])
+    _refuse_unusable(path, audio, frames)
     if sample_rate is not None and sample_rate != rate:
         audio, rate = resample(audio, rate, sample_rate), sample_rate
     return audio, rate
 
 
 def mix_down(frames: np.ndarray) -> np.ndarray:
-    """The mean of all channels: (samples, channels) → (samples,)."""
-    channels = frames.shape[1]
-    if channels == 1:
-        return frames[:, 0].copy()
-    # A product, because numpy's mean over a short last axis is thirty times slower.
-    return frames @ np.full(channels, 1.0 / channels, dtype=frames.dtype)
+    """The mean of all channels: (samples, channels), float32 or int16 → (samples,) float32."""
+    mixed = frames[:, 0].astype(np.float32)
+    # One channel after the other: numpy's mean over a short last axis is thirty times slower.
+    for channel in _all(frames)[1:]:
+        mixed += frames[:, channel]
+    full_scale = 32768 if frames.dtype == np.int16 else 1
+    if (divisor := full_scale * frames.shape[1]) > 1:
+        mixed *= np.float32(1 / divisor)
+    return mixed
 
 
 def resample(audio: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
@@ -128,9 +128,7 @@ def match_levels(clips: Sequence[np.ndarray], *, peak: float = -1.0) -> list[np.
         return list(clips)
     target = float((loudness + headroom)[audible].min())
     gains = np.where(audible, 10 ** ((target - np.where(audible, loudness, 0.0)) / 20), 1.0)
-    return [
-        (clip * gain).astype(np.float32) for clip, gain in zip(clips, gains, strict=True)
-    ]
+    return [(clip * gain).astype(np.float32) for clip, gain in zip(clips, gains, strict=True)]
 
 
 def write(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, **options) -> Path:
@@ -157,9 +155,9 @@ def encode(
     return buffer.getvalue()
 
 
-def _decode(path: Path, *, max_seconds: float) -> tuple[np.ndarray, int]:
-    """All frames as float32 (samples, channels), or an `AudioError`."""
-    _refuse_missing(path)
+def _decode(path: str | os.PathLike, *, max_seconds: float) -> tuple[np.ndarray, int]:
+    """All frames (samples, channels) as int16 or float32, or an `AudioError`."""
+    size = _size(path)
     try:
         with sf.SoundFile(path) as file:
             seconds = file.frames / file.samplerate
@@ -167,67 +165,85 @@ def _decode(path: Path, *, max_seconds: float) -> tuple[np.ndarray, int]:
                 raise AudioError(
                     path, f"is {seconds:.1f} s long; the limit is max_seconds={max_seconds:g}"
                 )
-            frames = file.read(dtype="float32", always_2d=True)
-            declared, rate = file.frames, file.samplerate
+            # 16-bit samples as they are: converting them here takes half the time libsndfile does.
+            kind = "int16" if file.subtype == "PCM_16" else "float32"
+            frames = file.read(dtype=kind, always_2d=True)
+            declared, rate, container = file.frames, file.samplerate, file.format
     except sf.LibsndfileError as error:
         raise AudioError(path, f"is not audio that can be read ({error.error_string})") from error
-    _refuse_truncated(path, len(frames), declared)
+    if len(frames) < declared:
+        raise AudioError(path, f"is truncated: {len(frames)} of {declared} samples could be read")
+    if lost := _lost(path, size, container):
+        raise AudioError(path, f"is truncated: {lost}")
     if len(frames) == 0:
         raise AudioError(path, "holds no samples")
     return frames, rate
 
 
-def _refuse_missing(path: Path) -> None:
-    if not path.exists():
-        raise AudioError(path, "does not exist")
-    if path.is_dir():
+def _size(path: str | os.PathLike) -> int:
+    """The file's size in bytes; missing, empty and folders are refused."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        raise AudioError(path, "does not exist") from None
+    if stat.S_ISDIR(found.st_mode):
         raise AudioError(path, "is a folder, not a sound file")
-    if path.stat().st_size == 0:
+    if found.st_size == 0:
         raise AudioError(path, "is empty (0 bytes)")
+    return found.st_size
 
 
-def _refuse_truncated(path: Path, frames: int, declared: int) -> None:
-    """libsndfile reads what is left of a cut WAV, AIFF or OGG without a word; this doesn't."""
-    if frames < declared:
-        raise AudioError(path, f"is truncated: {frames} of {declared} samples could be read")
-    with path.open("rb") as file:
-        magic = file.read(4)
-        missing = {b"RIFF": _missing_in_chunk, b"FORM": _missing_in_chunk}.get(magic)
-        if missing and (gap := missing(file, magic)):
-            raise AudioError(path, f"is truncated: {gap} bytes of its sound are missing")
-        if magic == b"OggS" and not _ends_properly(file):
-            raise AudioError(path, "is truncated: the last page of the stream is missing")
+def _lost(path: str | os.PathLike, size: int, container: str) -> str:
+    """What a cut WAV, AIFF or OGG lacks; libsndfile reads the rest without a word."""
+    look = {"WAV": _missing_in_chunk, "WAVEX": _missing_in_chunk, "AIFF": _missing_in_chunk}
+    look |= {"OGG": _missing_last_page}
+    if container not in look:
+        return ""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        return look[container](file, size)
+    finally:
+        os.close(file)
 
 
-def _missing_in_chunk(file: io.BufferedReader, magic: bytes) -> int:
-    """How many bytes the chunk that holds the samples lacks."""
-    order, wanted = ("<", b"data") if magic == b"RIFF" else (">", b"SSND")
-    end = file.seek(0, os.SEEK_END)
+def _missing_in_chunk(file: int, size: int) -> str:
+    """Walk the chunks of a RIFF or FORM file to the one that holds the samples."""
+    order, wanted = ("<", b"data") if os.pread(file, 4, 0) == b"RIFF" else (">", b"SSND")
     position = 12
-    while position + 8 <= end:
-        file.seek(position)
-        name, size = struct.unpack(f"{order}4sI", file.read(8))
+    while position + 8 <= size:
+        name, length = struct.unpack(f"{order}4sI", os.pread(file, 8, position))
         if name == wanted:
-            return 0 if size in _STREAMED else max(0, position + 8 + size - end)
-        position += 8 + size + size % 2
-    return 0
+            gap = 0 if length in _STREAMED else position + 8 + length - size
+            return f"{gap} bytes of its sound are missing" if gap > 0 else ""
+        position += 8 + length + length % 2
+    return ""
 
 
-def _ends_properly(file: io.BufferedReader) -> bool:
+def _missing_last_page(file: int, size: int) -> str:
     """Whether the last Ogg page carries the end-of-stream flag (RFC 3533, section 6)."""
-    end = file.seek(0, os.SEEK_END)
-    file.seek(max(0, end - 70_000))  # a page is at most 65,307 bytes long
-    tail = file.read()
+    start = max(0, size - 70_000)  # a page is at most 65,307 bytes long
+    tail = os.pread(file, size - start, start)
     last = tail.rfind(b"OggS")
-    return last >= 0 and len(tail) > last + 5 and bool(tail[last + 5] & 0x04)
+    ends = 0 <= last < len(tail) - 5 and bool(tail[last + 5] & 0x04)
+    return "" if ends else "the last page of the stream is missing"
 
 
-def _refuse_silence(path: str | os.PathLike, audio: np.ndarray, peak: float) -> None:
-    mixed = float(np.abs(audio).max())
+def _refuse_unusable(path: str | os.PathLike, audio: np.ndarray, frames: np.ndarray) -> None:
+    """Refuse what can't be computed with (NaN) or heard (silence)."""
+    peak = max(float(audio.max()), -float(audio.min()))
+    if not np.isfinite(peak):
+        bad = int(np.count_nonzero(~np.isfinite(frames)))
+        raise AudioError(path, f"holds {bad} values that are not numbers (NaN or infinite)")
     if peak < SILENCE:
-        raise AudioError(path, f"is silent: its peak is {_decibels(peak):.0f} dB, under −80 dB")
-    if mixed < SILENCE:
+        loudest = max(float(np.abs(mix_down(frames[:, [c]])).max()) for c in _all(frames))
+        if loudest < SILENCE:
+            reason = f"is silent: its peak is {_decibels(loudest):.0f} dB, under −80 dB"
+            raise AudioError(path, reason)
         raise AudioError(path, "is silent once its channels are mixed: they cancel out")
+
+
+def _all(frames: np.ndarray) -> range:
+    return range(frames.shape[1])
 
 
 def _refuse_unwritable(path: Path, audio: np.ndarray, subtype: str) -> None:
@@ -235,7 +251,9 @@ def _refuse_unwritable(path: Path, audio: np.ndarray, subtype: str) -> None:
         raise AudioError(path, "not written: the audio holds NaN or infinite values")
     peak = float(np.abs(audio).max(initial=0.0))
     if peak > 1.0 and subtype not in ("FLOAT", "DOUBLE"):
-        raise AudioError(path, f"not written: a peak of {peak:.3g} would clip; use match_peak first")
+        raise AudioError(
+            path, f"not written: a peak of {peak:.3g} would clip; use match_peak first"
+        )
 
 
 def _decibels(amplitude: float) -> float:

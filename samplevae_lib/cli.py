@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--jobs", type=_positive, default=1, help="notebooks at once (default 1)")
     run.add_argument("--force", action="store_true", help="also what is up to date")
     run.add_argument("--figures", metavar="DIR", help="results go there, not to figures/")
-    run.add_argument("--scheduler", metavar="tcp://…", help="a dask scheduler whose workers execute")
+    run.add_argument("--scheduler", metavar="tcp://…", help="execute on dask workers")
     run.add_argument(
         "--parameter", "-p", action="append", default=[], metavar="NAME=VALUE",
         help="a further parameter of the notebook",

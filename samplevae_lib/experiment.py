@@ -1,9 +1,9 @@
 """A notebook's one handle: its settings, data, cache, and the records it leaves behind.
 
-    run = sv.experiment.start("04_spoken_digits", profile=profile, data=data, seed=seed)
-    digits = run.load("digits")
-    run.table("L-T5.2", frame)
-    run.finish()
+run = sv.experiment.start("04_spoken_digits", profile=profile, data=data, seed=seed)
+digits = run.load("digits")
+run.table("L-T5.2", frame)
+run.finish()
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: what a killed run leaves behind is never half a file."""
+"""Files that are whole or not there: a killed run never leaves half of one behind."""
 
 from __future__ import annotations
 

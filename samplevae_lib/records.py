@@ -1,4 +1,4 @@
-"""The files a run leaves behind: a PNG, CSV or WAV, and beside each a JSON of where it came from."""
+"""The files a run leaves: a PNG, CSV or WAV, and beside each a JSON of where it came from."""
 
 from __future__ import annotations
 

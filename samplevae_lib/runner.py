@@ -58,7 +58,7 @@ def plan(
     parameters: dict[str, Any] | None = None,
     threads: int | None = None,
 ) -> list[Job]:
-    """The jobs, in the order of their numbers. Whatever is unknown is an error that lists the known."""
+    """The jobs, in the order of their numbers; what is unknown is an error that lists the known."""
     chosen = _chosen(only)
     given = {"profile": profile, "data": data, "seed": seed} | (parameters or {})
     _refuse_unknown("profile", profile, settings.PROFILES)
@@ -77,7 +77,8 @@ def run(
     except Timeout:
         raise RunError(f"another run is writing to {paths.figures()}; wait for it to end") from None
     with lock, _executor(workers, scheduler) as pool:
-        done = {job.notebook: Outcome(job, "up to date") for job in jobs if not force and fresh(job)}
+        skipped = [] if force else [job for job in jobs if fresh(job)]
+        done = {job.notebook: Outcome(job, "up to date") for job in skipped}
         waiting = [job for job in jobs if job.notebook not in done]
         for job in waiting:
             _clear(job)
@@ -228,7 +229,10 @@ def _job(notebook: theses.Notebook, parameters: dict[str, Any], threads: int | N
     environment = {
         "SAMPLEVAE_RUN": token,
         "SAMPLEVAE_PROGRESS": str(folder / f".{notebook.name}.progress"),
+        # Absolute, for a kernel starts in notebooks/ and not where the command was given.
         "SAMPLEVAE_FIGURES": str(paths.figures()),
+        "SAMPLEVAE_DATA": str(paths.data()),
+        "SAMPLEVAE_MIRROR": str(paths.mirror() or ""),
         "PYTHONPATH": os.pathsep.join([str(paths.root()), os.environ.get("PYTHONPATH", "")]),
         "OMP_NUM_THREADS": job_threads,
         "NUMBA_NUM_THREADS": job_threads,

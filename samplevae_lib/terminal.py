@@ -96,7 +96,8 @@ def _row(outcome: Outcome) -> tuple[str, ...]:
         verdict.partition(" (")[0] for verdict in outcome.record.get("verdicts", {}).values()
     )
     claims = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
-    seconds = outcome.record.get("seconds", 0.0) if outcome.state == "up to date" else outcome.seconds
+    before = outcome.record.get("seconds", 0.0)
+    seconds = before if outcome.state == "up to date" else outcome.seconds
     name = outcome.job.notebook
     counts = str(kinds["png"]), str(kinds["csv"])
     return name, clock(seconds), *counts, claims if outcome.good else "", outcome.state

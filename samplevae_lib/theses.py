@@ -106,7 +106,8 @@ def notebook(name: str) -> Notebook:
     for known in notebooks().values():
         if name in (known.number, known.name):
             return known
-    raise UnknownId(f"unknown notebook {name!r}; known are {', '.join(n.name for n in notebooks().values())}")
+    names = ", ".join(known.name for known in notebooks().values())
+    raise UnknownId(f"unknown notebook {name!r}; known are {names}")
 
 
 def overview() -> pd.DataFrame:
@@ -167,9 +168,9 @@ def beside(id: str, ours: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, An
     order = [*ours.index, *(row for row in theirs.index if row not in ours.index)]
     merged = ours.reindex(order)
     for column in theirs.columns:
-        name = f"{column} (thesis)"
-        position = merged.columns.get_loc(column) + 1 if column in merged.columns else merged.shape[1]
-        merged.insert(position, name, theirs[column].reindex(order))
+        there = column in merged.columns
+        position = merged.columns.get_loc(column) + 1 if there else merged.shape[1]
+        merged.insert(position, f"{column} (thesis)", theirs[column].reindex(order))
     return merged, list(_compared(id, ours))
 
 

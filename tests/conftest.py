@@ -1,4 +1,4 @@
-"""What tests share: a data and a figures folder of their own, and the real recordings if at hand."""
+"""What tests share: folders of their own, and the real recordings where they are at hand."""
 
 from __future__ import annotations
 

@@ -128,8 +128,9 @@ def resume(url: str, output_file: str, _pooch: object) -> None:
     timeout = (CONNECT_SECONDS, 60)
     with requests.get(url, headers=headers, stream=True, timeout=timeout) as answer:
         if answer.status_code == requests.codes.requested_range_not_satisfiable:
-            partial.unlink()
-            return resume(url, output_file, _pooch)
+            partial.unlink()  # longer than the file itself: nothing to go on from
+            resume(url, output_file, _pooch)
+            return
         answer.raise_for_status()
         resumed = answer.status_code == requests.codes.partial_content
         _save(answer, partial, have=have if resumed else 0)

@@ -7,7 +7,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from samplevae_lib import paths
 from samplevae_lib.datasets import download
 from samplevae_lib.datasets.dataset import Dataset
 from samplevae_lib.datasets.recordings import from_clips, from_files, real_or_stand_in
@@ -112,10 +111,10 @@ def _stand_in(how: Decoding, wanted: Wanted, per_family: int, seed: int, reason:
     clips = note_clips(per_family=per_family, sample_rate=how.sample_rate, seed=seed)
     total = len(FAMILIES) * per_family
     made = from_clips("notes", clips, how, key=(per_family, seed), total=total, reason=reason)
-    columns = {key: made.attributes[key].tolist() for key in made.attributes}
-    taken = [wanted.takes(dict(zip(columns, row, strict=True))) for row in zip(*columns.values())]
-    _refuse_none(sum(taken), len(made), wanted)
-    return made.select([i for i, take in enumerate(taken) if take])
+    notes = made.table().to_dict("records")
+    taken = [position for position, note in enumerate(notes) if wanted.takes(note)]
+    _refuse_none(len(taken), len(made), wanted)
+    return made.select(taken)
 
 
 def _refuse_none(taken: int, of: int, wanted: Wanted) -> None:

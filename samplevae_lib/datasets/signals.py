@@ -1,4 +1,4 @@
-"""The exact synthetic signals of thesis L: they need no recordings, so they are never a stand-in."""
+"""The synthetic signals of thesis L, exact as printed, and so never a stand-in."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def load(
     return _dataset(kind, audio, np.repeat(kind, len(audio)), attributes)
 
 
-def sine(hertz: np.ndarray | float, *, samples: int = HALF_SECOND, phase: float = 0.0) -> np.ndarray:
+def sine(
+    hertz: np.ndarray | float, *, samples: int = HALF_SECOND, phase: float = 0.0
+) -> np.ndarray:
     """Sines at 16 kHz, one row a frequency."""
     time = np.arange(samples) / SAMPLE_RATE
     turns = np.multiply.outer(np.asarray(hertz, dtype=np.float64), time)

@@ -53,7 +53,8 @@ class Stored:
 
 def decode_folder(folder: Path, files: Sequence[str], how: Decoding) -> Stored:
     """Every file below `folder` as one row; a row keeps its file's `position` in `files`."""
-    return _stored(_folder_key(folder, files, how), how.samples, lambda: _decode(folder, files, how))
+    key = _folder_key(folder, files, how)
+    return _stored(key, how.samples, lambda: _decode(folder, files, how))
 
 
 def keep_clips(clips: Iterable[Clip], samples: int, *, key: tuple, total: int) -> Stored:
@@ -68,7 +69,7 @@ def keep_clips(clips: Iterable[Clip], samples: int, *, key: tuple, total: int) -
     return _stored(digest, samples, rows)
 
 
-def decode_one(path: Path, how: Decoding) -> tuple[np.ndarray, float] | str:
+def decode_one(path: str, how: Decoding) -> tuple[np.ndarray, float] | str:
     """One file as a row and its natural length in seconds, or the reason why it can't be."""
     try:
         sound, rate = audio.read(path, sample_rate=how.sample_rate, max_seconds=how.max_seconds)
@@ -85,7 +86,7 @@ def _decode(folder: Path, files: Sequence[str], how: Decoding) -> Iterator[tuple
     ):
         for start in range(0, len(files), _BATCH):
             batch = files[start : start + _BATCH]
-            results = pool.map(lambda name: decode_one(folder / name, how), batch)
+            results = pool.map(lambda name: decode_one(os.path.join(folder, name), how), batch)
             for offset, result in enumerate(results):
                 position = start + offset
                 if isinstance(result, str):

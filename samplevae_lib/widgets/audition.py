@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
+from itertools import pairwise
 
 import numpy as np
 
@@ -121,7 +122,7 @@ def picture_of(clip: np.ndarray, sample_rate: int) -> bytes:
 def _outline(clip: np.ndarray) -> np.ndarray:
     """Lowest and highest sample of each column, drawn dark on white: (height, width, 3)."""
     edges = np.linspace(0, len(clip), _WIDTH + 1).astype(int)
-    spans = [clip[a : max(b, a + 1)] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    spans = [clip[a : max(b, a + 1)] for a, b in pairwise(edges)]
     high = np.array([span.max(initial=0.0) for span in spans])
     low = np.array([span.min(initial=0.0) for span in spans])
     heights = np.linspace(1, -1, _WAVE_HEIGHT)[:, None]

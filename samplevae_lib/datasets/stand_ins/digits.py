@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from scipy.signal import butter, sosfiltfilt
 
 from samplevae_lib import audio
 from samplevae_lib.datasets.clip import Clip
@@ -27,6 +28,7 @@ _TEMPO = (0.86, 1.16)  # a factor on the speaker's pace
 _PITCH = (38, 63)  # eSpeak's scale: ±3 semitones around 50
 _MELODY = (20, 90)  # eSpeak's scale: from nearly level to lively
 _PEAK = (-10.0, -2.0)  # dB full scale
+_LOWEST = 30  # Hz: what is below is not speech
 _SILENCE = 10 ** (-45 / 20)  # of the peak: what is softer at the ends is cut off
 _MARGIN = 0.010  # seconds of near-silence left at either end
 _FADE = 0.005  # seconds
@@ -66,14 +68,20 @@ def _clip(digit: int, speaker: str, index: int, *, sample_rate: int, seed: int) 
         pitch=int(rng.integers(*_PITCH, endpoint=True)),
         melody=int(rng.integers(*_MELODY, endpoint=True)),
     )
-    sound = _trim(audio.resample(speech, espeak.sample_rate, sample_rate), sample_rate)
+    steady = _steady(audio.resample(speech, espeak.sample_rate, sample_rate), sample_rate)
+    sound = _fade(_trim(steady, sample_rate), sample_rate)
     return Clip(
-        audio=audio.match_peak(_settle(sound, sample_rate), rng.uniform(*_PEAK)),
+        audio=audio.match_peak(sound, rng.uniform(*_PEAK)),
         name=f"{digit}_{speaker}_{index:02d}",
         label=str(digit),
         group=speaker,
         attributes={"index": index},
     )
+
+
+def _steady(speech: np.ndarray, rate: int) -> np.ndarray:
+    """Without offset. A filter, not the mean: it is eSpeak's recorded consonants that have one."""
+    return sosfiltfilt(butter(2, _LOWEST, "highpass", fs=rate, output="sos"), speech)
 
 
 def _trim(speech: np.ndarray, rate: int) -> np.ndarray:
@@ -84,13 +92,13 @@ def _trim(speech: np.ndarray, rate: int) -> np.ndarray:
     return speech[max(0, heard[0] - margin) : heard[-1] + 1 + margin]
 
 
-def _settle(speech: np.ndarray, rate: int) -> np.ndarray:
-    """Without offset, and from and to zero at the ends."""
-    ramp = np.linspace(0, 1, round(_FADE * rate), endpoint=False, dtype=np.float32)
-    settled = speech - speech.mean()
-    settled[: len(ramp)] *= ramp
-    settled[-len(ramp) :] *= ramp[::-1]
-    return settled
+def _fade(speech: np.ndarray, rate: int) -> np.ndarray:
+    """From zero and back to zero."""
+    ramp = np.linspace(0, 1, round(_FADE * rate), endpoint=False)
+    gain = np.ones(len(speech))
+    gain[: len(ramp)] = ramp
+    gain[-len(ramp) :] = ramp[::-1]
+    return speech * gain
 
 
 def _installed() -> tuple[Path, Path]:

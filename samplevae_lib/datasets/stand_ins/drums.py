@@ -120,7 +120,7 @@ class _Hit:
 
 
 def _hit(seed: int, place: int, number: int, k: int, rate: int) -> _Hit:
-    panel = Panel(generator(seed, _PATCH, number, place), generator(seed, _HIT, place, k), 0.1)
+    panel = Panel(generator(seed, _PATCH, number, place), generator(seed, _HIT, place, k), 0.22)
     return _Hit(_machine(seed, number), panel, rate)
 
 

@@ -1,0 +1,22 @@
+"""Measurements, side by side in one run: `python -m samplevae_lib bench WHAT`."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+
+def medians(
+    contestants: Mapping[str, Callable[[], object]], *, rounds: int = 5
+) -> dict[str, float]:
+    """Median seconds of each, taken in turns so that a busy moment hits all of them alike."""
+    taken: dict[str, list[float]] = {name: [] for name in contestants}
+    for contestant in contestants.values():
+        contestant()  # once unmeasured: imports, compilation, the disk's cache
+    for _ in range(rounds):
+        for name, contestant in contestants.items():
+            started = time.perf_counter()
+            contestant()
+            taken[name].append(time.perf_counter() - started)
+    return {name: statistics.median(seconds) for name, seconds in taken.items()}
