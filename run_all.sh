@@ -62,7 +62,8 @@ own_python() {
     fi
     "$venv/bin/python" -m pip install --disable-pip-version-check -q --upgrade pip >&2
     "$venv/bin/python" -m pip install --disable-pip-version-check -r "$root/requirements.lock" >&2
-    "$venv/bin/python" -m pip install --disable-pip-version-check -q --no-deps \
+    # setuptools warns at every editable install that one should be careful.
+    PYTHONWARNINGS=ignore "$venv/bin/python" -m pip install --disable-pip-version-check -q --no-deps \
       --no-build-isolation -e "$root" >&2
     wanted >"$venv/.installed"
   fi

@@ -10,7 +10,9 @@ from types import ModuleType
 
 __version__ = "0.1.0"
 
-_FLOORS = ("audio", "cache", "datasets", "experiment", "paths", "plots", "theses", "widgets")
+_FLOORS = (
+    "audio", "cache", "datasets", "experiment", "paths", "plots", "show", "theses", "widgets",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -58,7 +58,7 @@ class Run:
         self.token = os.environ.get("SAMPLEVAE_RUN") or uuid.uuid4().hex
         self._datasets: list[Dataset] = []
         self._recorded: dict[str, set[str]] = {}
-        self._verdicts: dict[str, str] = {}
+        self.verdicts: dict[str, str] = {}  # by claim
         self._files: list[str] = []
         self._started = time.monotonic()
         self._commit = provenance.commit()
@@ -134,8 +134,8 @@ class Run:
         *,
         part: str = "",
         data: Iterable[Dataset] | None = None,
-    ) -> pd.DataFrame:
-        """Save and show a table beside the thesis's numbers of the same id; returns both.
+    ) -> None:
+        """Save and show a table beside the thesis's numbers of the same id.
 
         The index names the rows; rows and columns meet the thesis's by name.
         """
@@ -146,20 +146,18 @@ class Run:
         entry = {"file": path.name, "caption": caption or target.title, "compared": compared}
         self._record(target, "table", entry, used)
         show.table(merged, f"{id} {entry['caption']}", self._note(used))
-        return merged
 
-    def claim(self, id: str, *, holds: bool | None, evidence: str) -> str:
-        """Judge a claim and return the verdict; `holds=None` where the evidence decides nothing."""
+    def claim(self, id: str, *, holds: bool | None, evidence: str) -> None:
+        """Judge a claim; `holds=None` where the evidence decides nothing. See `verdicts`."""
         claim = theses.claim(id, self.notebook.number)
         verdict = self._verdict(claim, holds, evidence)
         path = self.folder / f"{id}.json"
         content = {"id": id, "statement": claim.statement, "where": claim.where}
         content |= {"judged": claim.judged, "verdict": verdict, "evidence": evidence}
         write_json(path, records.plain(content | self._origin(self._datasets)))
-        self._verdicts[id] = verdict
+        self.verdicts[id] = verdict
         self._files.append(path.name)
         show.claim(claim, verdict, evidence)
-        return verdict
 
     def audio(self, name: str, audio: np.ndarray, sample_rate: int) -> Path:
         """Save a sound with its record and show a player."""
@@ -181,7 +179,7 @@ class Run:
             if kind not in self._recorded.get(target.id, ())
         ]
         claims = theses.of_notebook(theses.claims(), number)
-        missing += [f"claim {claim.id}" for claim in claims if claim.id not in self._verdicts]
+        missing += [f"claim {claim.id}" for claim in claims if claim.id not in self.verdicts]
         if missing:
             raise RecordError(
                 f"{self.notebook.name}: registered in data/theses but not recorded: "
@@ -198,7 +196,7 @@ class Run:
             "peak_memory_gib": provenance.peak_memory_gib(),
             "machine": provenance.machine(),
             "versions": provenance.versions(),
-            "verdicts": self._verdicts,
+            "verdicts": self.verdicts,
             "files": sorted(dict.fromkeys(self._files)),
         }
 

@@ -13,8 +13,9 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from samplevae_lib.execute import Job, write_job
 from samplevae_lib.files import read_json, write_json
 from samplevae_lib.terminal import Display
 
+LIBRARY = Path(__file__).resolve().parent
 POLL_SECONDS = 0.25
 STOP_SECONDS = 25.0
 
@@ -152,8 +154,8 @@ def _attend(futures: dict[Future, Job], display: Display) -> dict[str, Outcome]:
                 if job.notebook not in done and future.done():
                     done[job.notebook] = _outcome(job, future, stopping)
                     display.ended(done[job.notebook])
-            running = [j for f, j in futures.items() if j.notebook not in done and f.running()]
-            display.show(running)
+            begun = [job for job in futures.values() if job.trace("status").exists()]
+            display.show([job for job in begun if job.notebook not in done])
             time.sleep(POLL_SECONDS)
         except KeyboardInterrupt:
             stopping = True
@@ -204,14 +206,19 @@ def _end(process: subprocess.Popen) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _executor(workers: int, scheduler: str | None) -> Executor:
+@contextmanager
+def _executor(workers: int, scheduler: str | None) -> Iterator[Executor]:
+    """Threads that each wait for a process here, or a cluster whose workers do."""
     if scheduler is None:
-        return ThreadPoolExecutor(workers)
+        with ThreadPoolExecutor(workers) as pool:
+            yield pool
+        return
     try:
         from distributed import Client
     except ImportError:
         raise RunError('--scheduler needs dask: pip install "samplevae[cluster]"') from None
-    return Client(scheduler).get_executor()
+    with Client(scheduler) as client:
+        yield client.get_executor()
 
 
 def _chosen(only: Iterable[str]) -> list[theses.Notebook]:
@@ -233,7 +240,7 @@ def _job(notebook: theses.Notebook, parameters: dict[str, Any], threads: int | N
         "SAMPLEVAE_FIGURES": str(paths.figures()),
         "SAMPLEVAE_DATA": str(paths.data()),
         "SAMPLEVAE_MIRROR": str(paths.mirror() or ""),
-        "PYTHONPATH": os.pathsep.join([str(paths.root()), os.environ.get("PYTHONPATH", "")]),
+        "PYTHONPATH": os.pathsep.join([str(LIBRARY.parent), os.environ.get("PYTHONPATH", "")]),
         "OMP_NUM_THREADS": job_threads,
         "NUMBA_NUM_THREADS": job_threads,
         "PYTHONHASHSEED": "0",
@@ -246,8 +253,7 @@ def _key(notebook: theses.Notebook, source: Path, parameters: dict[str, Any]) ->
     """All that decides what a notebook records: itself, its settings, the library, the theses."""
     chosen = settings.load(notebook.number, parameters["profile"])
     digest = hashlib.sha256(repr((parameters, chosen)).encode() + source.read_bytes())
-    library = Path(__file__).parent
-    shaping = [p for p in library.rglob("*") if p.suffix in (".py", ".js", ".css")]
+    shaping = [p for p in LIBRARY.rglob("*") if p.suffix in (".py", ".js", ".css")]
     shaping += [*paths.theses().iterdir(), *paths.manifests().iterdir()]
     for path in sorted(shaping):
         digest.update(path.read_bytes())

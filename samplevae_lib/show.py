@@ -22,7 +22,8 @@ _MUTED = "#5f6368"
 def settings(chosen: Settings, **run: Any) -> None:
     """The first output of every notebook: thesis · this run."""
     line = " · ".join(f"{name} <b>{escape(str(value))}</b>" for name, value in run.items())
-    html(f"<p>{line}</p>" + chosen.table().to_html(border=0))
+    html(f"<p>{line}</p>")
+    plain(chosen.table())
 
 
 def dataset(loaded: Dataset) -> None:
@@ -49,9 +50,16 @@ def figure(drawn: Figure, caption: str, note: str) -> None:
 
 def table(frame: pd.DataFrame, caption: str, note: str) -> None:
     """The table, its caption, and what it was made from."""
-    text = frame.to_html(border=0, na_rep="", float_format=lambda value: f"{value:.4g}")
-    html(text)
+    plain(frame)
     _caption(caption, note)
+
+
+def plain(frame: pd.DataFrame) -> None:
+    """A table with whole texts, gaps left empty and numbers to four digits."""
+    import pandas as pd
+
+    with pd.option_context("display.max_colwidth", None):
+        html(frame.to_html(border=0, na_rep="", float_format=_number, justify="left"))
 
 
 def claim(judged: Claim, verdict: str, evidence: str) -> None:
@@ -85,6 +93,10 @@ def html(text: str) -> None:
 
     if get_ipython() is not None:
         display(HTML(text))
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.4g}"
 
 
 def _caption(caption: str, note: str) -> None:

@@ -48,13 +48,13 @@ class Audition:
 
     @classmethod
     def of(cls, dataset: Dataset, which: Sequence[int], **options) -> Audition:
-        """Some sounds of a dataset, under their labels and names."""
+        """Some sounds of a dataset, under their labels, with group and length."""
         chosen = dataset.select(which)
         return cls(
             list(chosen.audio),
             chosen.sample_rate,
             labels=chosen.labels,
-            notes=[f"{n}, {s:.2f} s" for n, s in zip(chosen.names, chosen.durations, strict=True)],
+            notes=[f"{g}, {s:.2f} s" for g, s in zip(chosen.groups, chosen.durations, strict=True)],
             **options,
         )
 
