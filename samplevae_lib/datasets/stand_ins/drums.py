@@ -27,7 +27,7 @@ from samplevae_lib.datasets.stand_ins.synthesis import (
 )
 
 SHORTEST, LONGEST = 0.06, 2.5  # seconds
-_AUDIBLE = 0.8  # the share of a fall of 60 dB that is kept: it ends at −48 dB
+_AUDIBLE = 0.9  # the share of a fall of 60 dB that is kept: it ends at −54 dB
 _CLIPS_PER_MACHINE, _FEWEST_MACHINES, _MOST_MACHINES = 8, 4, 40
 _MACHINE, _PATCH, _HIT = range(3)  # what a stream of chance is for
 
@@ -120,8 +120,8 @@ class _Hit:
 
 
 def _hit(seed: int, place: int, number: int, k: int, rate: int) -> _Hit:
-    panel = Panel(generator(seed, _PATCH, number, place), generator(seed, _HIT, place, k), 0.22)
-    return _Hit(_machine(seed, number), panel, rate)
+    patch, hand = generator(seed, _PATCH, number, place), generator(seed, _HIT, place, k)
+    return _Hit(_machine(seed, number), Panel(patch, hand, stray=0.22), rate)
 
 
 def _through(hit: _Hit, sound: np.ndarray) -> np.ndarray:
@@ -139,12 +139,12 @@ def _through(hit: _Hit, sound: np.ndarray) -> np.ndarray:
 
 def _kick(hit: _Hit) -> np.ndarray:
     """A sine that drops to its pitch, driven, with a click of noise in front."""
-    seconds = hit.seconds(0.18, 1.3)
+    seconds = hit.seconds(0.16, 1.2)
     t = hit.clock(seconds)
     drop = 1 + hit.knob(0.3, 7) * np.exp(-t / hit.knob(0.006, 0.06))
     body = hit.sine(hit.pitch(42, 100) * drop) * fall(t, seconds, shape=hit.knob(0.8, 1.7))
     click = hit.noise(t, 200, hit.bright(900, 9000)) * fall(t, hit.knob(0.015, 0.12))
-    return np.tanh(hit.knob(0.3, 3) * (body + hit.knob(0.05, 2) * click))
+    return np.tanh(hit.knob(0.3, 2.2) * (body + hit.knob(0.05, 2) * click))
 
 
 def _snare(hit: _Hit) -> np.ndarray:
@@ -183,7 +183,8 @@ def _hat(hit: _Hit) -> np.ndarray:
 def _cymbal(hit: _Hit, t: np.ndarray, seconds: float, *, partials: int, low: float) -> np.ndarray:
     """A crowd of partials from `low` to 14 kHz, the high ones dying first; RMS a third."""
     rng = hit.panel.home
-    frequencies = low * (14000 / low) ** rng.random(partials) * hit.machine.brightness
+    low = min(low, 0.15 * hit.rate)  # or a low rate could hold none of them
+    frequencies = low * (14000 / low) ** rng.random(partials)
     tilt = (frequencies / 5000) ** np.log(hit.knob(1.0, 3.5))
     amplitudes = rng.exponential(size=partials) * tilt / (1 + (frequencies / 9000) ** 4)
     lasting = seconds * np.minimum(1.0, (3000 / frequencies) ** np.log(hit.knob(1.02, 2)))
@@ -194,7 +195,7 @@ def _cymbal(hit: _Hit, t: np.ndarray, seconds: float, *, partials: int, low: flo
 
 def _crash(hit: _Hit) -> np.ndarray:
     """A dense wash that blooms within milliseconds and dies slowly, with a burst in front."""
-    seconds = hit.seconds(1.0, 3.6)
+    seconds = hit.seconds(0.9, 3.2)
     t = hit.clock(seconds)
     wash = _cymbal(hit, t, seconds, partials=90, low=hit.bright(350, 1500))
     spray = hit.noise(t, hit.bright(2000, 6000), hit.bright(8000, 16000))
@@ -205,10 +206,11 @@ def _crash(hit: _Hit) -> np.ndarray:
 
 def _ride(hit: _Hit) -> np.ndarray:
     """A thinner cymbal that says ping: a few strong partials above a quiet wash."""
-    seconds = hit.seconds(0.8, 3.4)
+    seconds = hit.seconds(0.7, 3.0)
     t = hit.clock(seconds)
     wash = _cymbal(hit, t, seconds, partials=40, low=hit.bright(400, 2500))
-    pings = hit.bright(2200, 6500) * np.cumsum((1, *hit.panel.home.uniform(0.15, 0.5, 3)))
+    lowest = min(hit.bright(2200, 6500), 0.3 * hit.rate)
+    pings = lowest * np.cumsum((1, *hit.panel.home.uniform(0.15, 0.5, 3)))
     lasting = seconds * hit.knob(0.25, 0.8) * np.array((1, 0.8, 0.6, 0.5))
     phases = hit.panel.hand.uniform(0, 2 * np.pi, 4)
     ping = damped_partials(
@@ -220,7 +222,7 @@ def _ride(hit: _Hit) -> np.ndarray:
 
 def _clap(hit: _Hit) -> np.ndarray:
     """Some hands that miss each other by milliseconds, and the room behind them."""
-    rng, tail = hit.panel.hand, hit.seconds(0.2, 1.0)
+    rng, tail = hit.panel.hand, hit.seconds(0.18, 0.9)
     hands, apart = int(hit.knob(1.6, 5.99)), hit.knob(0.004, 0.017)
     t = hit.clock(tail + hands * apart)
     strikes = np.arange(hands) * apart * rng.uniform(0.85, 1.15, hands)
@@ -237,7 +239,7 @@ def _shaker(hit: _Hit) -> np.ndarray:
     t = hit.clock(swell + dying)
     stroke = np.minimum(1, 0.12 + t / swell) ** hit.knob(0.6, 1.4) * fall(t - swell, dying)
     back = rng.uniform(0.4, 0.7) * t[-1]
-    stroke += hit.knob(0.02, 0.6) * (t >= back) * fall(t - back, dying * 0.6)
+    stroke += hit.knob(0.02, 0.6) * (t >= back) * fall(t - back, dying * 0.4)
     beads = rng.standard_normal(len(t)) * (rng.random(len(t)) < hit.knob(0.1, 1))
     low = hit.bright(3000, 7500)
     grains = band(beads + 0.05 * rng.standard_normal(len(t)), low, low * hit.knob(1.5, 3), hit.rate)

@@ -98,7 +98,7 @@ class Key:
         if self.panel.chance(0.5):
             return sound
         # Softer, uneven and out of phase: three like voices would keep falling silent together.
-        for side, start in zip((-1, 0.73), self.panel.hand.random(2), strict=True):
+        for side, start in zip((-1, 0.73), self.panel.home.random(2), strict=True):
             aside = moving * 2 ** (side * cents / 1200)
             sound += 0.5 * self.play(spectra, shade, aside, start=start)
         return sound
@@ -107,11 +107,8 @@ class Key:
         self, frequencies: np.ndarray, amplitudes: np.ndarray, seconds: np.ndarray
     ) -> np.ndarray:
         """Sines that start at zero and die in their own times; three arrays (partials,)."""
-        count = len(self.t)
-        still = np.zeros(len(frequencies))
-        return damped_partials(
-            frequencies, amplitudes, seconds, still, samples=count, rate=self.rate
-        )
+        partials = frequencies, amplitudes, seconds, np.zeros(len(frequencies))
+        return damped_partials(*partials, samples=len(self.t), rate=self.rate)
 
     def shaded(self, shape: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """Harmonics of amplitudes `shape` (harmonics,) through filters that end at `ends` Hz."""
@@ -134,7 +131,9 @@ def _without_folding(key: Key, periods: np.ndarray) -> np.ndarray:
 def _modulated(key: Key, ratio: int, most: float) -> np.ndarray:
     """FM spectra of a whole ratio, with an index from near 0 to `most` radians."""
     index = np.linspace(0.05, most, 8)[:, None]
-    return _without_folding(key, np.sin(_PERIOD + index * np.sin(ratio * _PERIOD)))
+    spectra = _without_folding(key, np.sin(_PERIOD + index * np.sin(ratio * _PERIOD)))
+    # Some indices put much of the power where nothing is heard: at 0 Hz or out of reach.
+    return spectra / np.linalg.norm(spectra, axis=1, keepdims=True)
 
 
 def _bass(key: Key) -> np.ndarray:
@@ -178,7 +177,7 @@ def _guitar(key: Key) -> np.ndarray:
     """A plucked string on a box with two resonances."""
     kept = 10 ** (-3 / (key.frequency * key.knob(2.5, 14)))
     # Set by how fast 2 kHz dies, so that a string sounds alike at any rate.
-    loss = 6.9 / (key.frequency * key.knob(0.15, 2)) / (1 - np.cos(2 * np.pi * 2000 / key.rate))
+    loss = 6.9 / (key.frequency * key.knob(0.3, 2.5)) / (1 - np.cos(2 * np.pi * 2000 / key.rate))
     period = key.rate / key.frequency
     string = delay_line(_pluck(key, period), period, kept=kept, loss=min(loss, 0.5))
     for low, high in ((85, 130), (180, 400)):
@@ -189,7 +188,7 @@ def _guitar(key: Key) -> np.ndarray:
 
 def _pluck(key: Key, period: float) -> np.ndarray:
     """A click and a period of noise, hollowed by where the string is plucked, (samples,)."""
-    push = key.knob(0.02, 0.3) * key.panel.hand.standard_normal(len(key.t))
+    push = key.knob(0.03, 0.3) * key.panel.hand.standard_normal(len(key.t)) / period**0.5
     push[int(period) :] = 0
     push[0] += 1
     frequencies = np.fft.rfftfreq(len(push), 1 / key.rate)

@@ -35,8 +35,8 @@ def note_clips(
                 scores[number] = _score(rng, family, sample_rate)
             pitch, velocity = next(scores[number])
             home = generator(seed, _INSTRUMENT, place, number)
-            # The hand hardly strays: notes differ by what is played, not by chance.
-            panel = Panel(home, generator(seed, _NOTE, place, k), 0.02)
+            # No straying: an instrument's notes differ by what is played, and by their noise.
+            panel = Panel(home, generator(seed, _NOTE, place, k), stray=0.0)
             key = Key(_frequency(pitch), velocity / 127, seconds, sample_rate, panel)
             attributes = {"pitch": pitch, "velocity": velocity, "family": family}
             group = f"{family}_stand-in_{number:03d}"
@@ -72,6 +72,16 @@ def _frequency(pitch: int) -> float:
 
 def _sound(family: str, key: Key) -> np.ndarray:
     """The note as float32 (samples,), the louder the harder the key is hit."""
-    level = key.knob(0.5, 0.95) * key.force ** key.knob(0.5, 1.1)
+    wanted = key.knob(0.1, 0.24) * key.force ** key.knob(0.5, 0.8)
     _, _, voice = FAMILIES[family]
-    return finish(voice(key), peak=level, fade=0.005 * key.seconds, rate=key.rate)
+    sound = voice(key)
+    # Not the peak: brighter notes are spikier, and would come out softer for all the force.
+    crest = np.abs(sound).max() / _loudest(sound)
+    peak = np.clip(crest * wanted, 0.06, 0.95)
+    return finish(sound, peak=peak, fade=0.005 * key.seconds, rate=key.rate)
+
+
+def _loudest(sound: np.ndarray) -> float:
+    """The RMS of the loudest fortieth."""
+    pieces = np.array_split(np.square(sound), 40)
+    return float(np.sqrt(max(piece.mean() for piece in pieces)))

@@ -1,0 +1,1 @@
+"""Synthesised sounds that take the place of recordings, and never pass for them."""
