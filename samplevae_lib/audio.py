@@ -31,6 +31,7 @@ _FORMATS = {
 }
 # A program that writes to a pipe can't know the length yet and leaves one of these in the header.
 _STREAMED = {0, 0xFFFFFFFF, 0x7FFFFFFF, 0xFFFFFFFF - 36, 0x7FFFFFFF - 36}
+_UNSTATED = 2**62  # libsndfile claims more samples than that where a FLAC is left without a length
 
 
 class AudioError(ValueError):
@@ -64,13 +65,13 @@ def read(
 
 def mix_down(frames: np.ndarray) -> np.ndarray:
     """The mean of all channels: (samples, channels), float32 or int16 → (samples,) float32."""
-    mixed = frames[:, 0].astype(np.float32)
+    full_scale = 32768 if frames.dtype == np.int16 else 1
+    floats = frames.astype(np.float32, copy=False)
+    mixed = floats[:, 0].copy()
     # One channel after the other: numpy's mean over a short last axis is thirty times slower.
     for channel in _all(frames)[1:]:
-        mixed += frames[:, channel]
-    full_scale = 32768 if frames.dtype == np.int16 else 1
-    if (divisor := full_scale * frames.shape[1]) > 1:
-        mixed *= np.float32(1 / divisor)
+        mixed += floats[:, channel]
+    mixed *= np.float32(1 / (full_scale * frames.shape[1]))
     return mixed
 
 
@@ -81,7 +82,8 @@ def resample(audio: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
     import librosa  # here, because files that need no resampling should not wait for it
 
     out = librosa.resample(audio, orig_sr=from_rate, target_sr=to_rate, res_type="soxr_hq")
-    return out.astype(np.float32, copy=False)
+    length = -(-audio.shape[-1] * to_rate // from_rate)  # librosa's float ceil may be one too long
+    return out[..., : int(length)].astype(np.float32, copy=False)
 
 
 def fit(audio: np.ndarray, samples: int, *, fade: int = 128) -> np.ndarray:
@@ -116,7 +118,8 @@ def loudness_db(audio: np.ndarray, *, frame: int = 512, gate: float = 40.0) -> f
 def match_peak(audio: np.ndarray, db: float = -1.0) -> np.ndarray:
     """Scale so that the peak is at `db` full scale; silence stays silence."""
     peak = float(np.abs(audio).max(initial=0.0))
-    return audio if peak == 0.0 else (audio * (10 ** (db / 20) / peak)).astype(np.float32)
+    # Divided first: the factor alone would overflow float32 for a peak of 1e-39.
+    return audio if peak == 0.0 else (audio / peak * 10 ** (db / 20)).astype(np.float32)
 
 
 def match_levels(clips: Sequence[np.ndarray], *, peak: float = -1.0) -> list[np.ndarray]:
@@ -126,7 +129,7 @@ def match_levels(clips: Sequence[np.ndarray], *, peak: float = -1.0) -> list[np.
     audible = np.isfinite(loudness)
     if not audible.any():
         return list(clips)
-    target = float((loudness + headroom)[audible].min())
+    target = float((loudness[audible] + headroom[audible]).min())
     gains = np.where(audible, 10 ** ((target - np.where(audible, loudness, 0.0)) / 20), 1.0)
     return [(clip * gain).astype(np.float32) for clip, gain in zip(clips, gains, strict=True)]
 
@@ -140,8 +143,12 @@ def write(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, **option
     if path.suffix.lower() not in _FORMATS:
         raise AudioError(path, f"unknown suffix; known are {', '.join(_FORMATS)}")
     _refuse_unwritable(path, audio, options.get("subtype", ""))
+    try:
+        content = encode(audio, sample_rate, suffix=path.suffix.lower(), **options)
+    except (sf.LibsndfileError, ValueError) as error:
+        raise AudioError(path, f"not written: {getattr(error, 'error_string', error)}") from error
     with replacing(path) as partial:
-        partial.write_bytes(encode(audio, sample_rate, suffix=path.suffix.lower(), **options))
+        partial.write_bytes(content)
     return path
 
 
@@ -159,18 +166,14 @@ def _decode(path: str | os.PathLike, *, max_seconds: float) -> tuple[np.ndarray,
     """All frames (samples, channels) as int16 or float32, or an `AudioError`."""
     size = _size(path)
     try:
-        with sf.SoundFile(path) as file:
-            seconds = file.frames / file.samplerate
-            if seconds > max_seconds:
-                raise AudioError(
-                    path, f"is {seconds:.1f} s long; the limit is max_seconds={max_seconds:g}"
-                )
+        with sf.SoundFile(os.fsencode(path)) as file:  # bytes: a name need not be valid UTF-8
+            _refuse_long(path, file.frames, file.samplerate, max_seconds)
             # 16-bit samples as they are: converting them here takes half the time libsndfile does.
             kind = "int16" if file.subtype == "PCM_16" else "float32"
             frames = file.read(dtype=kind, always_2d=True)
             declared, rate, container = file.frames, file.samplerate, file.format
-    except sf.LibsndfileError as error:
-        raise AudioError(path, f"is not audio that can be read ({error.error_string})") from error
+    except (sf.LibsndfileError, TypeError) as error:  # TypeError: named .raw, so without a header
+        raise AudioError(path, f"is not audio that can be read{_detail(error)}") from error
     if len(frames) < declared:
         raise AudioError(path, f"is truncated: {len(frames)} of {declared} samples could be read")
     if lost := _lost(path, size, container):
@@ -193,6 +196,21 @@ def _size(path: str | os.PathLike) -> int:
     return found.st_size
 
 
+def _refuse_long(path: str | os.PathLike, frames: int, rate: int, max_seconds: float) -> None:
+    if frames > _UNSTATED:
+        raise AudioError(path, "does not state its length, as a FLAC from a pipe; encode it anew")
+    if frames / rate > max_seconds:
+        raise AudioError(
+            path, f"is {frames / rate:.1f} s long; the limit is max_seconds={max_seconds:g}"
+        )
+
+
+def _detail(error: Exception) -> str:
+    """libsndfile's own words, but for those that mislead: the file does exist."""
+    words = getattr(error, "error_string", "it has no header")
+    return "" if words.startswith(("File does not exist", "Unspecified")) else f" ({words})"
+
+
 def _lost(path: str | os.PathLike, size: int, container: str) -> str:
     """What a cut WAV, AIFF or OGG lacks; libsndfile reads the rest without a word."""
     look = {"WAV": _missing_in_chunk, "WAVEX": _missing_in_chunk, "AIFF": _missing_in_chunk}
@@ -207,8 +225,9 @@ def _lost(path: str | os.PathLike, size: int, container: str) -> str:
 
 
 def _missing_in_chunk(file: int, size: int) -> str:
-    """Walk the chunks of a RIFF or FORM file to the one that holds the samples."""
-    order, wanted = ("<", b"data") if os.pread(file, 4, 0) == b"RIFF" else (">", b"SSND")
+    """Walk the chunks of a RIFF, RIFX or FORM file to the one that holds the samples."""
+    kind = os.pread(file, 4, 0)
+    order, wanted = "<" if kind == b"RIFF" else ">", b"SSND" if kind == b"FORM" else b"data"
     position = 12
     while position + 8 <= size:
         name, length = struct.unpack(f"{order}4sI", os.pread(file, 8, position))
@@ -220,12 +239,14 @@ def _missing_in_chunk(file: int, size: int) -> str:
 
 
 def _missing_last_page(file: int, size: int) -> str:
-    """Whether the last Ogg page carries the end-of-stream flag (RFC 3533, section 6)."""
+    """Whether the last Ogg page is whole and has the end-of-stream flag (RFC 3533, section 6)."""
     start = max(0, size - 70_000)  # a page is at most 65,307 bytes long
     tail = os.pread(file, size - start, start)
-    last = tail.rfind(b"OggS")
-    ends = 0 <= last < len(tail) - 5 and bool(tail[last + 5] & 0x04)
-    return "" if ends else "the last page of the stream is missing"
+    page = tail[tail.rfind(b"OggS") :]
+    if len(page) < 27 or not page[5] & 0x04:
+        return "the last page of the stream is missing"
+    gap = 27 + page[26] + sum(page[27 : 27 + page[26]]) - len(page)  # header, table, segments
+    return f"{gap} bytes of its last page are missing" if gap > 0 else ""
 
 
 def _refuse_unusable(path: str | os.PathLike, audio: np.ndarray, frames: np.ndarray) -> None:

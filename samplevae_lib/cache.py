@@ -31,13 +31,13 @@ def key(**parts: Any) -> str:
 
 def describe(part: Any, name: str = "value") -> Any:
     """A part of a key as JSON: what is large or is code becomes a digest."""
+    if isinstance(part, np.generic):
+        part = part.item()
     if part is None or isinstance(part, bool | int | float | str):
         return part
-    if isinstance(part, np.generic):
-        return part.item()
     if hasattr(part, "detach"):  # a tensor, recognised without importing torch
         part = part.detach().cpu().numpy()
-    if isinstance(part, np.ndarray):
+    if isinstance(part, np.ndarray) and not part.dtype.hasobject:
         digest = hashlib.sha256(np.ascontiguousarray(part).reshape(-1).view(np.uint8)).hexdigest()
         return ["array", str(part.dtype), list(part.shape), digest]
     if hasattr(part, "fingerprint"):
@@ -50,17 +50,50 @@ def describe(part: Any, name: str = "value") -> Any:
     if dataclasses.is_dataclass(part) and not isinstance(part, type):
         return [type(part).__qualname__, describe(dataclasses.asdict(part), name)]
     if callable(part):
-        return code(part)
-    raise TypeError(f"{name} = {part!r}: a {type(part).__name__} can't be part of a cache key")
+        return code(part, name)
+    raise _refusal(part, name, f"a {type(part).__name__}")
 
 
-def code(function: Callable) -> list[str]:
-    """A function or class as its name and a digest of the source that decides what it does."""
-    module = getattr(function, "__module__", "") or ""
-    if module.startswith(f"{PACKAGE}."):
-        return ["code", function.__qualname__, code_digest(module)]
-    source = hashlib.sha256(inspect.getsource(function).encode()).hexdigest()[:16]
-    return ["code", function.__qualname__, source]
+def code(function: Callable, name: str = "function") -> list[Any]:
+    """A function or class as its name, a digest of its source, and what it was made with."""
+    held = {"self": function.__self__} if inspect.ismethod(function) else {}
+    plain = inspect.unwrap(function)  # a decorator, such as torch.no_grad, hides the source
+    plain = getattr(plain, "__func__", plain)
+    if not (inspect.isfunction(plain) or inspect.isclass(plain)):
+        raise _refusal(function, name, f"a {type(function).__name__}")
+    held |= _held(plain)
+    described = {key: describe(value, f"{name}.{key}") for key, value in held.items()}
+    return ["code", plain.__qualname__, _source_digest(plain, name), described]
+
+
+def _held(function: Callable) -> dict[str, Any]:
+    """The variables that an inner function captured, and the defaults of one in a notebook."""
+    if inspect.isclass(function):
+        return {}
+    captured = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    held = {name: cell.cell_contents for name, cell in captured}
+    if not _of_package(function):
+        parameters = inspect.signature(function).parameters.values()
+        held |= {p.name: p.default for p in parameters if p.default is not p.empty}
+    return {name: value for name, value in held.items() if value is not function}
+
+
+def _source_digest(function: Callable, name: str) -> str:
+    if _of_package(function):
+        return code_digest(function.__module__)
+    try:
+        source = inspect.getsource(function)
+    except (OSError, TypeError) as error:
+        raise _refusal(function, name, "code without a source at hand") from error
+    return hashlib.sha256(source.encode()).hexdigest()[:16]
+
+
+def _of_package(function: Callable) -> bool:
+    return (function.__module__ or "").startswith(f"{PACKAGE}.")
+
+
+def _refusal(part: Any, name: str, what: str) -> TypeError:
+    return TypeError(f"{name} = {part!r}: {what} can't be part of a cache key")
 
 
 def load(kind: str, entry: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:

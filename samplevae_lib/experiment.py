@@ -227,7 +227,7 @@ class Run:
         return f"{self.profile} profile, seed {self.seed}, {sources or 'no data'}"
 
     def _verdict(self, claim: theses.Claim, holds: bool | None, evidence: str) -> str:
-        if not evidence:
+        if not evidence.strip():
             raise RecordError(f"claim {claim.id}: no evidence; say what was measured")
         real = {dataset.name for dataset in self._datasets if dataset.source == "real"}
         lacking = [name for name in claim.needs_real if name not in real]

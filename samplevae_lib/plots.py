@@ -51,19 +51,25 @@ def stamp(figure: Figure, text: str) -> None:
 def mel_spectrogram(
     audio: np.ndarray, sample_rate: int, *, n_fft: int = 1024, hop: int = 128, n_mels: int = 96
 ) -> np.ndarray:
-    """dB below the loudest bin, (n_mels, frames), for looking at."""
+    """dB below the loudest bin, (n_mels, frames), for looking at; silence is at the floor."""
     import librosa
 
     power = librosa.feature.melspectrogram(
         y=np.asarray(audio), sr=sample_rate, n_fft=n_fft, hop_length=hop, n_mels=n_mels
     )
-    return librosa.power_to_db(power, ref=max(power.max(), 1e-10), top_db=-FLOOR_DB)
+    if not (loudest := power.max()):
+        return np.full_like(power, FLOOR_DB)
+    # Divided first: power_to_db takes whatever is under 1e-10, so all of a quiet sound, for equal.
+    return librosa.power_to_db(power / loudest, top_db=-FLOOR_DB)
 
 
 def sounds(
     audio: Sequence[np.ndarray], sample_rate: int, titles: Sequence[str], *, columns: int = 4
 ) -> Figure:
-    """Waveform over mel spectrogram for each sound, all on one scale of time and level."""
+    """Waveform over mel spectrogram for each sound, all on one scale of time.
+
+    Waveforms share one scale of level; each spectrogram is in dB below its own loudest bin.
+    """
     import matplotlib.pyplot as plt
 
     columns = min(columns, len(audio))
@@ -75,13 +81,22 @@ def sounds(
     for position, (clip, title) in enumerate(zip(audio, titles, strict=True)):
         row, column = divmod(position, columns)
         _sound(axes[2 * row], axes[2 * row + 1], column, clip, sample_rate, title)
-    for unused in range(len(audio), rows * columns):
-        for axis in axes[2 * (unused // columns) :, unused % columns]:
-            axis.set_visible(False)
+    axes[0, 0].set_xlim(0, max(map(len, audio)) / sample_rate)  # of all, for they share it
+    _hide_unused(axes, len(audio))
     figure.supxlabel("seconds", fontsize=9)
     image = axes[1, 0].collections[0]
     figure.colorbar(image, ax=axes, label="dB below the loudest", shrink=0.6, aspect=30)
     return figure
+
+
+def _hide_unused(axes: np.ndarray, used: int) -> None:
+    """Hide the panels that no sound needs; those above them then carry the numbers of time."""
+    columns = axes.shape[1]
+    for unused in range(used, axes.size // 2):
+        row, column = divmod(unused, columns)
+        for axis in axes[2 * row :, column]:
+            axis.set_visible(False)
+        axes[2 * row - 1, column].tick_params(labelbottom=True)
 
 
 def _sound(
@@ -93,7 +108,6 @@ def _sound(
     wave.plot(np.arange(len(clip)) / sample_rate, clip, linewidth=0.4)
     wave.set(title=title, ylim=(-1.05, 1.05), yticks=(-1, 0, 1))
     _mel_image(spectrum, clip, sample_rate)
-    spectrum.set_xlim(0, len(clip) / sample_rate)
     for axes in (wave, spectrum):
         axes.tick_params(labelleft=column == 0)
     if column == 0:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 200
+_NAME = re.compile(r"\w[^/\\]*")
 _PART = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
@@ -27,6 +28,8 @@ class RecordError(RuntimeError):
 
 def file_name(id: str, part: str) -> str:
     """`id`, or `id_part` where one id has several pictures or tables."""
+    if not _NAME.fullmatch(id):
+        raise RecordError(f"the name {id!r} must begin with a letter or digit and hold no slash")
     if part and not _PART.fullmatch(part):
         raise RecordError(f"part={part!r} must be lower-case letters, digits and hyphens")
     return f"{id}_{part}" if part else id
@@ -58,7 +61,10 @@ def add(
     """Put `entry` into the record at `path`; what another run left in it goes."""
     record = read_json(path) or {}
     if record.get("run") != origin["run"]:
-        record = {**about, **origin, "files": []}
+        record = plain({**about, **origin, "files": []})
+    # The files of one id need not come from the same sounds: the record names those of all.
+    more = [used for used in plain(origin["data"]) if used not in record["data"]]
+    record["data"] = [*record["data"], *more]
     kept = [known for known in record["files"] if known["file"] != entry["file"]]
     record["files"] = [*kept, {"kind": kind, **entry}]
     write_json(path, plain(record))

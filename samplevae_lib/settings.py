@@ -66,6 +66,10 @@ class Settings(Mapping[str, Any]):
         return frame.rename_axis("setting")
 
 
+# As attributes these would give the method or the run's own facts, never the setting.
+_TAKEN = {*dir(Settings), "notebook", "profile"}
+
+
 def load(notebook: str, profile: str, *, file: Path | None = None) -> Settings:
     """The settings of a notebook, by its number ("04") or name ("04_spoken_digits")."""
     if profile not in PROFILES:
@@ -92,16 +96,28 @@ def read(file: Path) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def _check(file: Path, number: str, tables: dict[str, dict[str, Any]]) -> None:
-    if unknown := [name for name in tables if name not in _TABLES]:
-        known = ", ".join(f"[{number}.{name}]" for name in _TABLES)
-        raise SettingsError(f"{file}: unknown table [{number}.{unknown[0]}]; known are {known}")
+    _check_tables(file, number, tables)
     thesis, own = tables.get("paper", {}), tables.get("own", {})
     if both := sorted(set(thesis) & set(own)):
         raise SettingsError(f"{file}: {both[0]} stands in [{number}.paper] and in [{number}.own]")
     base = thesis | own
+    for key in _TAKEN.intersection(base):
+        where = f"{file}: [{number}.{'paper' if key in thesis else 'own'}] {key} = {base[key]!r}"
+        raise SettingsError(f"{where}: the name is taken; choose another")
     for profile in ("laptop", "smoke"):
         for key, value in tables.get(profile, {}).items():
             _check_one(f"{file}: [{number}.{profile}] {key} = {value!r}", key, value, base)
+
+
+def _check_tables(file: Path, number: str, tables: Any) -> None:
+    if not isinstance(tables, dict):
+        raise SettingsError(f"{file}: {number} = {tables!r} stands outside of a table")
+    for name, table in tables.items():
+        if name not in _TABLES:
+            known = ", ".join(f"[{number}.{known}]" for known in _TABLES)
+            raise SettingsError(f"{file}: unknown table [{number}.{name}]; known are {known}")
+        if not isinstance(table, dict):
+            raise SettingsError(f"{file}: [{number}] {name} = {table!r}: a table is expected")
 
 
 def _check_one(where: str, key: str, value: Any, base: dict[str, Any]) -> None:
@@ -116,7 +132,7 @@ def _check_one(where: str, key: str, value: Any, base: dict[str, Any]) -> None:
 
 def _same_type(value: Any, wanted: Any) -> bool:
     if isinstance(value, list) and isinstance(wanted, list):
-        return not wanted or all(_same_type(item, wanted[0]) for item in value)
+        return not wanted or all(any(_same_type(item, w) for w in wanted) for item in value)
     if isinstance(wanted, float) and type(value) is int:
         return True  # 1 is a fine way to write 1.0
     return type(value) is type(wanted)
@@ -124,7 +140,7 @@ def _same_type(value: Any, wanted: Any) -> bool:
 
 def _type_name(value: Any) -> str:
     if isinstance(value, list) and value:
-        return f"a list of {_type_name(value[0])}"
+        return f"a list of {' and '.join(dict.fromkeys(map(_type_name, value)))}"
     return type(value).__name__
 
 

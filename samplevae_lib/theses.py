@@ -163,6 +163,7 @@ def beside(id: str, ours: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, An
 
     Rows meet by their index, columns by their name. What only one side has stays, with a gap.
     """
+    _refuse_repeated(id, ours)
     theirs = published(id)
     ours = ours.rename_axis("row")
     order = [*ours.index, *(row for row in theirs.index if row not in ours.index)]
@@ -172,6 +173,12 @@ def beside(id: str, ours: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, An
         position = merged.columns.get_loc(column) + 1 if there else merged.shape[1]
         merged.insert(position, f"{column} (thesis)", theirs[column].reindex(order))
     return merged, list(_compared(id, ours))
+
+
+def _refuse_repeated(id: str, ours: pd.DataFrame) -> None:
+    for kind, names in (("row", ours.index), ("column", ours.columns)):
+        if names.has_duplicates:
+            raise ValueError(f"{id}: {kind} {names[names.duplicated()][0]!r} occurs twice")
 
 
 def _compared(id: str, ours: pd.DataFrame) -> Iterable[dict[str, Any]]:

@@ -33,8 +33,9 @@ def load(
     how many sounds are made where the number is ours to choose: recordings come whole.
     per_class draws at most so many of each class. Further options are the dataset's own.
     """
-    if profile not in PROFILES:
-        raise ValueError(f"profile must be one of {', '.join(PROFILES)}, not {profile!r}")
+    for option, value, known in (("profile", profile, PROFILES), ("data", data, DATA)):
+        if value not in known:
+            raise ValueError(f"{option} must be one of {', '.join(known)}, not {value!r}")
     if str(name) in NAMES:
         loader = importlib.import_module(f"{__name__}.{name}").load
         _check_options(str(name), loader, options)

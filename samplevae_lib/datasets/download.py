@@ -106,7 +106,7 @@ def _fetch(archive: Archive) -> Path:
             path=paths.downloads(),
             downloader=resume,
         )
-    except (requests.RequestException, OSError) as error:
+    except (requests.RequestException, ConnectionError) as error:  # not OSError: a full disk is one
         mirror = paths.mirror() or "not set"
         raise DataUnavailable(
             f"{archive.file_name} is not in {paths.data()}, not in the mirror (SAMPLEVAE_MIRROR "
@@ -124,7 +124,8 @@ def resume(url: str, output_file: str, _pooch: object) -> None:
     partial = final.with_name(final.name + ".part")
     partial.parent.mkdir(parents=True, exist_ok=True)
     have = partial.stat().st_size if partial.exists() else 0
-    headers = {"Range": f"bytes={have}-"} if have else {}
+    # Compressed on the way, bytes on disk and bytes of the file would be counted differently.
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     timeout = (CONNECT_SECONDS, 60)
     with requests.get(url, headers=headers, stream=True, timeout=timeout) as answer:
         if answer.status_code == requests.codes.requested_range_not_satisfiable:

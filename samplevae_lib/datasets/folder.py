@@ -9,7 +9,7 @@ from pathlib import Path
 from samplevae_lib.audio import SUFFIXES
 from samplevae_lib.datasets.dataset import Dataset
 from samplevae_lib.datasets.recordings import from_files
-from samplevae_lib.datasets.store import Decoding
+from samplevae_lib.datasets.store import Decoding, shown
 
 LABELS_FROM = ("auto", "sub-folder", "file name")
 MAX_SECONDS = 60.0
@@ -37,8 +37,9 @@ def load(
         raise ValueError(f"{folder}: no sound files; looked for {', '.join(SUFFIXES)}")
     rows = {file: _row(folder, file, labels) for file in files}
     how = Decoding(sample_rate, samples, max_seconds)
-    provenance = {"version": f"folder {folder.name}", "licence": "the user's own"}
-    return from_files(folder.name, folder, rows, how, provenance=provenance)
+    name = shown(folder.name)
+    provenance = {"version": f"folder {name}", "licence": "the user's own"}
+    return from_files(name, folder, rows, how, provenance=provenance)
 
 
 def sound_files(folder: Path) -> list[str]:
@@ -58,14 +59,10 @@ def _row(folder: Path, file: str, labels: str) -> dict:
     parent = os.path.dirname(file)
     by_folder = labels == "sub-folder" or (labels == "auto" and parent)
     label = os.path.basename(parent) or folder.name if by_folder else _leading_letters(file)
-    return {"label": _text(label), "group": _text(parent) or "."}
+    return {"label": shown(label), "group": shown(parent) or "."}
 
 
 def _leading_letters(file: str) -> str:
     stem = os.path.splitext(os.path.basename(file))[0]
     letters = re.match(r"[^\W\d_]+", stem)
     return letters[0].lower() if letters else stem
-
-
-def _text(name: str) -> str:
-    return os.fsencode(name).decode("utf-8", "replace")

@@ -14,6 +14,11 @@ from samplevae_lib.datasets.store import Decoding
 
 HOST = "http://download.magenta.tensorflow.org/datasets/nsynth"
 PARTS = {"test": 4096, "valid": 12678, "train": 289205}  # number of notes in each
+FAMILIES = (
+    "bass", "brass", "flute", "guitar", "keyboard", "mallet",
+    "organ", "reed", "string", "synth_lead", "vocal",
+)  # fmt: skip
+SOURCES = ("acoustic", "electronic", "synthetic")
 STAND_IN_PER_FAMILY = {"smoke": 12, "laptop": 60, "paper": 400}
 
 
@@ -25,6 +30,10 @@ class Wanted:
     sources: Collection[str] | None
     pitches: tuple[int, int]
     velocities: Collection[int] | None
+
+    def __post_init__(self) -> None:
+        _refuse_unknown("family", self.families, FAMILIES)
+        _refuse_unknown("source", self.sources, SOURCES)
 
     def takes(self, note: dict) -> bool:
         low, high = self.pitches
@@ -115,6 +124,11 @@ def _stand_in(how: Decoding, wanted: Wanted, per_family: int, seed: int, reason:
     taken = [position for position, note in enumerate(notes) if wanted.takes(note)]
     _refuse_none(len(taken), len(made), wanted)
     return made.select(taken)
+
+
+def _refuse_unknown(what: str, asked: Collection[str] | None, known: tuple[str, ...]) -> None:
+    if unknown := sorted(set(asked or ()) - set(known)):
+        raise ValueError(f"unknown {what} {', '.join(unknown)}; known are {', '.join(known)}")
 
 
 def _refuse_none(taken: int, of: int, wanted: Wanted) -> None:

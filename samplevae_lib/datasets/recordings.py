@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from samplevae_lib.datasets import download
 from samplevae_lib.datasets.clip import Clip
 from samplevae_lib.datasets.dataset import Dataset, Problem
-from samplevae_lib.datasets.store import Decoding, decode_folder, keep_clips
+from samplevae_lib.datasets.store import Decoding, decode_folder, keep_clips, shown
 from samplevae_lib.provenance import code_digest
 
 DATA = ("auto", "real", "stand-in")
@@ -57,12 +56,12 @@ def from_files(
     stored = decode_folder(folder, files, how)
     kept = [files[position] for position in stored.column("position")] if stored.rows else []
     columns = _columns([rows[file] for file in kept], list(rows.values()))
-    left_out = [Problem(_shown(files[int(p.path)]), p.reason) for p in stored.problems]
+    left_out = [Problem(shown(files[int(p.path)]), p.reason) for p in stored.problems]
     return Dataset(
         name=name,
         audio=stored.audio,
         sample_rate=how.sample_rate,
-        names=np.array([_shown(file) for file in kept], dtype=str),
+        names=np.array([shown(file) for file in kept], dtype=str),
         labels=columns.pop("label").astype(str),
         groups=columns.pop("group").astype(str),
         durations=stored.seconds,
@@ -98,8 +97,3 @@ def _columns(rows: list[dict], named: list[dict]) -> dict[str, np.ndarray]:
     """One array a column; the names come from `named`, for `rows` may be empty."""
     names = named[0] if named else {"label": "", "group": ""}
     return {name: np.array([row[name] for row in rows]) for name in names}
-
-
-def _shown(file: str) -> str:
-    """The path as text, also where the file system's bytes are not valid UTF-8."""
-    return os.fsencode(file).decode("utf-8", "replace")

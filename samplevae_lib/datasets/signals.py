@@ -43,10 +43,14 @@ def load(
     if kind != "families" and kind not in makers:
         known = ", ".join([*makers, "families"])
         raise ValueError(f"kind must be one of {known}, not {kind!r}")
+    if count is None:
+        count = (FAMILY_COUNTS if kind == "families" else COUNTS)[profile]
+    if count < 1:
+        raise ValueError(f"count must be at least 1, not {count}")
     rng = np.random.default_rng(seed)
     if kind == "families":
-        return _families(count or FAMILY_COUNTS[profile], noise, rng)
-    audio, attributes = makers[kind](count or COUNTS[profile], rng)
+        return _families(count, noise, rng)
+    audio, attributes = makers[kind](count, rng)
     return _dataset(kind, audio, np.repeat(kind, len(audio)), attributes)
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from samplevae_lib.files import read_json, replacing, write_json
 from samplevae_lib.progress import Progress, track
 
 RULES = 1  # raise when decoding, mixing or fitting changes, so that old stores are left alone
-_BATCH = 256  # files in flight: bounds memory however large the library is
+_BLOCK = 32  # files that a thread decodes in one go
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,11 @@ def keep_clips(clips: Iterable[Clip], samples: int, *, key: tuple, total: int) -
     return _stored(digest, samples, rows)
 
 
+def shown(name: str) -> str:
+    """A file's name as text that can be printed, also where its bytes are not valid UTF-8."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
 def decode_one(path: str, how: Decoding) -> tuple[np.ndarray, float] | str:
     """One file as a row and its natural length in seconds, or the reason why it can't be."""
     try:
@@ -79,21 +85,35 @@ def decode_one(path: str, how: Decoding) -> tuple[np.ndarray, float] | str:
 
 
 def _decode(folder: Path, files: Sequence[str], how: Decoding) -> Iterator[tuple | Problem]:
+    """Each file's row or problem, in order; blocks of files, so that threads seldom wait."""
+
+    def block(start: int) -> list[tuple[np.ndarray, float] | str]:
+        return [decode_one(os.path.join(folder, f), how) for f in files[start : start + _BLOCK]]
+
+    starts = range(0, len(files), _BLOCK)
     # Threads do: libsndfile and soxr work outside the interpreter's lock.
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
-        Progress(f"decoding {folder.name}", len(files)) as progress,
+        Progress(f"decoding {shown(folder.name)}", len(files)) as progress,
     ):
-        for start in range(0, len(files), _BATCH):
-            batch = files[start : start + _BATCH]
-            results = pool.map(lambda name: decode_one(os.path.join(folder, name), how), batch)
-            for offset, result in enumerate(results):
-                position = start + offset
+        for start, results in zip(starts, _a_few_ahead(pool, block, starts), strict=True):
+            for position, result in enumerate(results, start):
                 if isinstance(result, str):
                     yield Problem(str(position), result)
                 else:
                     yield *result, {"position": position}
-                progress.advance()
+            progress.advance(len(results))
+
+
+def _a_few_ahead(pool: ThreadPoolExecutor, work: Callable, items: Iterable) -> Iterator:
+    """`pool.map` that never works far ahead: a slow disk must not fill the memory."""
+    waiting: deque[Future] = deque()
+    for item in items:
+        waiting.append(pool.submit(work, item))
+        if len(waiting) > 2 * (os.cpu_count() or 1):
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def _stored(key: str, samples: int, produce) -> Stored:
@@ -134,6 +154,14 @@ def _open(rows: Path, index: dict, samples: int) -> Stored:
 def _folder_key(folder: Path, files: Sequence[str], how: Decoding) -> str:
     digest = hashlib.sha256(repr((RULES, str(folder), how)).encode())
     for name in files:
-        stat = os.stat(folder / name)
-        digest.update(os.fsencode(name) + f"\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
+        digest.update(os.fsencode(name) + f"\0{_stamp(folder / name)}\0".encode())
     return digest.hexdigest()[:20]
+
+
+def _stamp(path: Path) -> tuple[int, int] | str:
+    """Size and time; a link that leads nowhere has neither, and decoding says so by name."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return "missing"
+    return found.st_size, found.st_mtime_ns

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
 import shutil
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -15,6 +18,11 @@ from samplevae_lib.datasets.manifest import IntegrityError
 from samplevae_lib.progress import track
 
 _CHUNK = 1 << 18
+# What zipfile and tarfile let through from the layers below, beside errors of their own.
+_DAMAGED = (
+    zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError,
+    EOFError, NotImplementedError,
+)  # fmt: skip
 
 
 class UnsafeArchive(RuntimeError):
@@ -28,17 +36,25 @@ def unpack(packed: Path, target: Path, *, prefix: str = "", wanted: set[str] | N
     """
     try:
         with _members(packed) as members:
-            inside = {name: _below(packed, name, prefix) for name in members}
-            chosen = [n for n, place in inside.items() if place and (not wanted or place in wanted)]
+            chosen = _chosen(packed, members, prefix, wanted)
             for name in track(chosen, f"unpacking {packed.name}"):
-                place = target / inside[name]
+                place = target / chosen[name]
                 place.parent.mkdir(parents=True, exist_ok=True)
                 with members[name]() as source, place.open("wb") as file:
                     shutil.copyfileobj(source, file, _CHUNK)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+    except _DAMAGED as error:
         raise IntegrityError(
             f"{packed}: damaged archive ({error}); delete it and fetch it again"
         ) from error
+
+
+def _chosen(packed: Path, members: dict, prefix: str, wanted: set[str] | None) -> dict[str, str]:
+    """Where each member that is asked for goes, below the target."""
+    inside = {name: _below(packed, name, prefix) for name in members}
+    chosen = {name: place for name, place in inside.items() if place}
+    if not chosen:
+        raise IntegrityError(f"{packed}: holds no file below {prefix!r}")
+    return {name: place for name, place in chosen.items() if wanted is None or place in wanted}
 
 
 @contextmanager
@@ -47,9 +63,13 @@ def _members(packed: Path) -> Iterator[dict[str, Callable[[], IO[bytes]]]]:
     if zipfile.is_zipfile(packed):
         with zipfile.ZipFile(packed) as archive:
             yield dict(_zip_members(packed, archive))
-    else:
+    elif tarfile.is_tarfile(packed):
         with tarfile.open(packed) as archive:
             yield dict(_tar_members(packed, archive))
+            while archive.fileobj.read(_CHUNK):  # gzip compares its checksum at the very end
+                pass
+    else:
+        raise tarfile.ReadError("neither a whole zip nor a tar")
 
 
 def _zip_members(packed: Path, archive: zipfile.ZipFile) -> Iterator[tuple[str, Callable]]:

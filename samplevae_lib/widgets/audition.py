@@ -86,9 +86,9 @@ class Audition:
             )
         note = escape(self.notes[position])
         return (
-            f'<figure class="sv-card"><figcaption title="{note}"><b>{label}</b></figcaption>'
-            f'{picture}<audio controls preload="auto" src="{source}"></audio>'
-            f"<small>{note}</small></figure>"
+            f'<figure class="sv-card"><figcaption title="{label}"><b>{label}</b></figcaption>'
+            f'{picture}<audio controls preload="auto" aria-label="{label}" src="{source}"></audio>'
+            f'<small title="{note}">{note}</small></figure>'
         )
 
 

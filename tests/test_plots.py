@@ -1,0 +1,197 @@
+"""Figures: shared scales, spectrograms that show what is there, colours that can be told apart."""
+
+from __future__ import annotations
+
+from itertools import chain, combinations
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from samplevae_lib import plots
+
+mpl.use("agg")
+import matplotlib.pyplot as plt
+
+FEW = settings(max_examples=10, deadline=None)
+RATE = 16000
+LEAST = 15.0  # CIE76 distance of the closest two colours; about 2.3 is the least that is seen
+# Viénot, Brettel and Mollon (1999): linear RGB as those without red or green cones see it.
+SEEN_AS = {
+    "all cones": np.eye(3),
+    "no red cones": np.array(
+        [[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]]
+    ),
+    "no green cones": np.array(
+        [[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]]
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def tone(hertz: float, *, seconds: float = 0.5, level: float = 0.5) -> np.ndarray:
+    time = np.arange(round(seconds * RATE)) / RATE
+    return (level * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
+
+
+def panels(figure):
+    """The waveform and spectrogram axes that can be seen, without the colour bar."""
+    seen = [axes for axes in figure.axes if axes.get_visible() and axes.get_label() != "<colorbar>"]
+    waves = [axes for axes in seen if axes.lines]
+    spectra = [axes for axes in seen if axes.collections]
+    return waves, spectra
+
+
+def mel(hertz: float) -> float:
+    """Slaney's mel scale: linear up to 1 kHz, logarithmic above."""
+    return hertz * 3 / 200 if hertz < 1000 else 15 + 27 * np.log(hertz / 1000) / np.log(6.4)
+
+
+def lab(linear: np.ndarray) -> np.ndarray:
+    """Linear sRGB in CIE L*a*b* under D65."""
+    to_xyz = np.array(
+        [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750],
+         [0.0193339, 0.1191920, 0.9503041]]
+    )  # fmt: skip
+    ratio = to_xyz @ linear / (to_xyz @ np.ones(3))
+    x, y, z = np.where(ratio > (6 / 29) ** 3, np.cbrt(ratio), ratio * (29 / 6) ** 2 / 3 + 4 / 29)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def linear(colour: str) -> np.ndarray:
+    encoded = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+
+
+def test_every_sound_has_a_waveform_over_a_spectrogram_and_its_title():
+    titles = ["kick", "snare", "hat"]
+    figure = plots.sounds([tone(200), tone(1000), tone(4000)], RATE, titles, columns=2)
+    waves, spectra = panels(figure)
+    assert [axes.get_title() for axes in waves] == titles
+    assert len(waves) == len(spectra) == 3
+
+
+@pytest.mark.parametrize(
+    ("count", "columns", "drawn"),
+    [(1, 4, 2), (2, 4, 4), (4, 4, 8), (5, 4, 16), (8, 4, 16), (3, 1, 6), (5, 3, 12)],
+)
+def test_panels_that_no_sound_needs_are_hidden(count, columns, drawn):
+    figure = plots.sounds([tone(500, seconds=0.1)] * count, RATE, ["x"] * count, columns=columns)
+    grid = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
+    assert len(grid) == drawn
+    assert sum(axes.get_visible() for axes in grid) == 2 * count
+
+
+def test_all_panels_share_one_scale_of_time_and_level():
+    sounds = [tone(500, seconds=0.3), tone(500, seconds=0.1, level=0.01), tone(500, seconds=0.2)]
+    figure = plots.sounds(sounds, RATE, ["long", "short and quiet", "middle"])
+    waves, spectra = panels(figure)
+    assert {axes.get_xlim() for axes in [*waves, *spectra]} == {(0.0, 0.3)}
+    assert {axes.get_ylim() for axes in waves} == {(-1.05, 1.05)}
+    assert {axes.collections[0].get_clim() for axes in spectra} == {(plots.FLOOR_DB, 0.0)}
+    assert len({axes.get_ylim() for axes in spectra}) == 1
+
+
+def test_the_lowest_panel_of_every_column_carries_the_seconds():
+    figure = plots.sounds([tone(500)] * 5, RATE, list("abcde"), columns=3)
+    _, spectra = panels(figure)
+    shown = [axes.xaxis.get_major_ticks()[0].label1.get_visible() for axes in spectra]
+    assert shown == [False, False, True, True, True]
+
+
+def test_only_the_left_column_carries_numbers():
+    figure = plots.sounds([tone(500)] * 4, RATE, list("abcd"), columns=2)
+    for axes in chain(*panels(figure)):
+        left = axes.get_subplotspec().colspan.start == 0
+        shown = any(label.label1.get_visible() for label in axes.yaxis.get_major_ticks())
+        assert shown == left, axes.get_title()
+
+
+def test_titles_and_sounds_must_be_as_many():
+    with pytest.raises(ValueError, match="zip"):
+        plots.sounds([tone(500)] * 2, RATE, ["only one"])
+
+
+def test_the_frequency_axis_is_in_kilohertz_up_to_half_the_rate():
+    _, spectra = panels(plots.sounds([tone(500)], RATE, ["x"]))
+    assert [label.get_text() for label in spectra[0].get_yticklabels()] == ["0.5", "2"]
+    assert spectra[0].get_yticks().tolist() == pytest.approx([mel(500), mel(2000)])
+    assert spectra[0].get_ylim() == pytest.approx((0.0, mel(8000)))
+
+
+@FEW
+@given(st.floats(150, 7500), st.floats(1e-3, 1))
+def test_a_sine_lies_in_its_mel_band_and_its_peak_is_at_0_db(hertz, level):
+    picture = plots.mel_spectrogram(tone(hertz, level=level), RATE, n_mels=64)
+    assert picture.max() == pytest.approx(0.0, abs=1e-4)
+    assert picture.min() >= plots.FLOOR_DB - 1e-4
+    centres = np.linspace(0, mel(RATE / 2), 66)[1:-1]
+    nearest = int(np.abs(centres - mel(hertz)).argmin())
+    loudest = int(picture.mean(axis=1).argmax())
+    assert abs(loudest - nearest) <= 1
+
+
+def test_a_spectrogram_has_a_row_a_band_and_a_column_a_hop():
+    assert plots.mel_spectrogram(tone(500), RATE).shape == (96, 8000 // 128 + 1)
+    assert plots.mel_spectrogram(tone(500), RATE, n_mels=32, hop=400).shape == (32, 21)
+
+
+@pytest.mark.parametrize("level", [1.0, 1e-4, 1e-9])
+def test_a_spectrogram_does_not_depend_on_the_level(level):
+    loud = plots.mel_spectrogram(tone(500, level=0.5), RATE)
+    np.testing.assert_allclose(plots.mel_spectrogram(tone(500, level=level), RATE), loud, atol=0.1)
+
+
+@pytest.mark.filterwarnings("ignore:n_fft")
+@pytest.mark.parametrize("samples", [1, 100, 8000])
+def test_silence_is_drawn_at_the_floor(samples):
+    picture = plots.mel_spectrogram(np.zeros(samples, np.float32), RATE)
+    assert picture.shape[0] == 96
+    assert (picture == plots.FLOOR_DB).all()
+
+
+def test_a_figure_of_silence_can_be_drawn():
+    figure = plots.sounds([np.zeros(1600, np.float32), tone(500)], RATE, ["silence", "tone"])
+    figure.canvas.draw()
+    _, spectra = panels(figure)
+    assert np.isfinite(spectra[0].collections[0].get_array()).all()
+
+
+def test_a_stamp_is_written_into_the_figure_in_capitals():
+    figure, _ = plt.subplots()
+    plots.stamp(figure, "made from stand-in drums")
+    (text,) = figure.texts
+    assert text.get_text() == "MADE FROM STAND-IN DRUMS"
+    assert text.get_color() == plots.COLOURS[1]
+
+
+def test_the_style_takes_the_colours_in_their_order():
+    with mpl.rc_context():
+        plots.use_style()
+        cycle = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+        assert tuple(cycle) == plots.COLOURS
+        assert mpl.rcParams["image.cmap"] == plots.MAP
+
+
+@pytest.mark.parametrize("eyes", SEEN_AS)
+def test_no_two_colours_look_alike(eyes):
+    seen = {c: lab(np.clip(SEEN_AS[eyes] @ linear(c), 0, 1)) for c in plots.COLOURS}
+    distances = {
+        pair: float(np.linalg.norm(seen[pair[0]] - seen[pair[1]]))
+        for pair in combinations(plots.COLOURS, 2)
+    }
+    closest = min(distances, key=distances.get)
+    assert distances[closest] >= LEAST, f"{closest}: {distances[closest]:.1f}"
+
+
+def test_the_colour_map_gets_lighter_from_end_to_end():
+    colours = mpl.colormaps[plots.MAP](np.linspace(0, 1, 64))[:, :3]
+    lightness = [lab(linear(mpl.colors.to_hex(colour)))[0] for colour in colours]
+    assert (np.diff(lightness) > 0).all()
