@@ -9,13 +9,14 @@ from __future__ import annotations
 import io
 import os
 import stat
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import soundfile as sf
+import soxr
 
+from samplevae_lib import headers
 from samplevae_lib.files import replacing
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
@@ -29,8 +30,6 @@ _FORMATS = {
     ".aiff": ("AIFF", "PCM_16"),
     ".aif": ("AIFF", "PCM_16"),
 }
-# A program that writes to a pipe can't know the length yet and leaves one of these in the header.
-_STREAMED = {0, 0xFFFFFFFF, 0x7FFFFFFF, 0xFFFFFFFF - 36, 0x7FFFFFFF - 36}
 _UNSTATED = 2**62  # libsndfile claims more samples than that where a FLAC is left without a length
 
 
@@ -64,8 +63,8 @@ def read(
 
 
 def mix_down(frames: np.ndarray) -> np.ndarray:
-    """The mean of all channels: (samples, channels), float32 or int16 → (samples,) float32."""
-    full_scale = 32768 if frames.dtype == np.int16 else 1
+    """The mean of all channels: (samples, channels), float or integer → (samples,) float32."""
+    full_scale = 1 if frames.dtype.kind == "f" else 2 ** (8 * frames.dtype.itemsize - 1)
     floats = frames.astype(np.float32, copy=False)
     mixed = floats[:, 0].copy()
     # One channel after the other: numpy's mean over a short last axis is thirty times slower.
@@ -76,14 +75,18 @@ def mix_down(frames: np.ndarray) -> np.ndarray:
 
 
 def resample(audio: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
-    """Resample the last axis with soxr at high quality; rates in Hz."""
+    """Resample the last axis with soxr at high quality; rates in Hz.
+
+    The same samples as librosa.resample gives, which calls soxr too, but does so holding the
+    interpreter's lock for longer, so that two threads are no faster than one.
+    """
     if from_rate == to_rate:
         return audio
-    import librosa  # here, because files that need no resampling should not wait for it
-
-    out = librosa.resample(audio, orig_sr=from_rate, target_sr=to_rate, res_type="soxr_hq")
-    length = -(-audio.shape[-1] * to_rate // from_rate)  # librosa's float ceil may be one too long
-    return out[..., : int(length)].astype(np.float32, copy=False)
+    out = soxr.resample(audio.T, from_rate, to_rate, quality="HQ").T
+    length = -(-audio.shape[-1] * to_rate // from_rate)
+    gap = max(0, length - out.shape[-1])
+    padded = np.pad(out, [(0, 0)] * (out.ndim - 1) + [(0, gap)]) if gap else out
+    return padded[..., :length].astype(np.float32, copy=False)
 
 
 def fit(audio: np.ndarray, samples: int, *, fade: int = 128) -> np.ndarray:
@@ -163,23 +166,34 @@ def encode(
 
 
 def _decode(path: str | os.PathLike, *, max_seconds: float) -> tuple[np.ndarray, int]:
-    """All frames (samples, channels) as int16 or float32, or an `AudioError`."""
+    """All frames (samples, channels) as float32, int16 or int32, or an `AudioError`."""
     size = _size(path)
+    file = os.open(path, os.O_RDONLY)
+    try:
+        if wav := headers.plain_wav(file, size):
+            _refuse_long(path, wav.frames, wav.rate, max_seconds)
+            frames, rate = wav.read(file), wav.rate
+        else:
+            frames, rate = _by_libsndfile(path, max_seconds)
+            if lost := headers.shortfall(file, size):
+                raise AudioError(path, f"is truncated: {lost}")
+    finally:
+        os.close(file)
+    if len(frames) == 0:
+        raise AudioError(path, "holds no samples")
+    return frames, rate
+
+
+def _by_libsndfile(path: str | os.PathLike, max_seconds: float) -> tuple[np.ndarray, int]:
     try:
         with sf.SoundFile(os.fsencode(path)) as file:  # bytes: a name need not be valid UTF-8
             _refuse_long(path, file.frames, file.samplerate, max_seconds)
-            # 16-bit samples as they are: converting them here takes half the time libsndfile does.
-            kind = "int16" if file.subtype == "PCM_16" else "float32"
-            frames = file.read(dtype=kind, always_2d=True)
-            declared, rate, container = file.frames, file.samplerate, file.format
+            frames, declared = file.read(dtype="float32", always_2d=True), file.frames
+            rate = file.samplerate
     except (sf.LibsndfileError, TypeError) as error:  # TypeError: named .raw, so without a header
         raise AudioError(path, f"is not audio that can be read{_detail(error)}") from error
     if len(frames) < declared:
         raise AudioError(path, f"is truncated: {len(frames)} of {declared} samples could be read")
-    if lost := _lost(path, size, container):
-        raise AudioError(path, f"is truncated: {lost}")
-    if len(frames) == 0:
-        raise AudioError(path, "holds no samples")
     return frames, rate
 
 
@@ -209,44 +223,6 @@ def _detail(error: Exception) -> str:
     """libsndfile's own words, but for those that mislead: the file does exist."""
     words = getattr(error, "error_string", "it has no header")
     return "" if words.startswith(("File does not exist", "Unspecified")) else f" ({words})"
-
-
-def _lost(path: str | os.PathLike, size: int, container: str) -> str:
-    """What a cut WAV, AIFF or OGG lacks; libsndfile reads the rest without a word."""
-    look = {"WAV": _missing_in_chunk, "WAVEX": _missing_in_chunk, "AIFF": _missing_in_chunk}
-    look |= {"OGG": _missing_last_page}
-    if container not in look:
-        return ""
-    file = os.open(path, os.O_RDONLY)
-    try:
-        return look[container](file, size)
-    finally:
-        os.close(file)
-
-
-def _missing_in_chunk(file: int, size: int) -> str:
-    """Walk the chunks of a RIFF, RIFX or FORM file to the one that holds the samples."""
-    kind = os.pread(file, 4, 0)
-    order, wanted = "<" if kind == b"RIFF" else ">", b"SSND" if kind == b"FORM" else b"data"
-    position = 12
-    while position + 8 <= size:
-        name, length = struct.unpack(f"{order}4sI", os.pread(file, 8, position))
-        if name == wanted:
-            gap = 0 if length in _STREAMED else position + 8 + length - size
-            return f"{gap} bytes of its sound are missing" if gap > 0 else ""
-        position += 8 + length + length % 2
-    return ""
-
-
-def _missing_last_page(file: int, size: int) -> str:
-    """Whether the last Ogg page is whole and has the end-of-stream flag (RFC 3533, section 6)."""
-    start = max(0, size - 70_000)  # a page is at most 65,307 bytes long
-    tail = os.pread(file, size - start, start)
-    page = tail[tail.rfind(b"OggS") :]
-    if len(page) < 27 or not page[5] & 0x04:
-        return "the last page of the stream is missing"
-    gap = 27 + page[26] + sum(page[27 : 27 + page[26]]) - len(page)  # header, table, segments
-    return f"{gap} bytes of its last page are missing" if gap > 0 else ""
 
 
 def _refuse_unusable(path: str | os.PathLike, audio: np.ndarray, frames: np.ndarray) -> None:

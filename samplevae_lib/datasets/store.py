@@ -65,7 +65,7 @@ def keep_clips(clips: Iterable[Clip], samples: int, *, key: tuple, total: int) -
     def rows() -> Iterator[tuple[np.ndarray, float, dict]]:
         for clip in track(clips, "synthesising", total=total):
             row = {"name": clip.name, "label": clip.label, "group": clip.group}
-            yield audio.fit(clip.audio, samples), len(clip.audio), row | clip.attributes
+            yield _cut(clip.audio, samples), len(clip.audio), row | clip.attributes
 
     return _stored(digest, samples, rows)
 
@@ -76,12 +76,12 @@ def shown(name: str) -> str:
 
 
 def decode_one(path: str, how: Decoding) -> tuple[np.ndarray, float] | str:
-    """One file as a row and its natural length in seconds, or the reason why it can't be."""
+    """One file, cut to a row, and its natural length in seconds, or why it can't be read."""
     try:
         sound, rate = audio.read(path, sample_rate=how.sample_rate, max_seconds=how.max_seconds)
     except audio.AudioError as error:
         return error.reason
-    return audio.fit(sound, how.samples), len(sound) / rate
+    return _cut(sound, how.samples), len(sound) / rate
 
 
 def _decode(folder: Path, files: Sequence[str], how: Decoding) -> Iterator[tuple | Problem]:
@@ -122,21 +122,29 @@ def _stored(key: str, samples: int, produce) -> Stored:
     rows.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(rows.with_suffix(".lock")):
         if not (rows.exists() and index.exists()):
-            write_json(index, _fill(rows, produce()))
+            write_json(index, _fill(rows, samples, produce()))
     return _open(rows, read_json(index), samples)
 
 
-def _fill(rows: Path, results: Iterable[tuple | Problem]) -> dict:
+def _cut(sound: np.ndarray, samples: int) -> np.ndarray:
+    return sound if len(sound) <= samples else audio.fit(sound, samples)
+
+
+def _fill(rows: Path, samples: int, results: Iterable[tuple | Problem]) -> dict:
+    """Write row after row; what a short sound leaves of its row is a hole that reads as 0."""
     index: dict[str, list] = {"seconds": [], "rows": [], "problems": []}
+    stride = samples * np.dtype(np.float32).itemsize
     with replacing(rows) as partial, partial.open("wb") as out:
         for result in results:
             if isinstance(result, Problem):
                 index["problems"].append(list(result))
                 continue
             row, seconds, kept = result
-            out.write(memoryview(row))
+            out.seek(len(index["rows"]) * stride)
+            out.write(memoryview(np.ascontiguousarray(row)))
             index["seconds"].append(round(seconds, 6))
             index["rows"].append(kept)
+        out.truncate(len(index["rows"]) * stride)
     return index
 
 
