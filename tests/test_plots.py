@@ -80,7 +80,7 @@ def test_every_sound_has_a_waveform_over_a_spectrogram_and_its_title():
 
 @pytest.mark.parametrize(
     ("count", "columns", "drawn"),
-    [(1, 4, 2), (2, 4, 4), (4, 4, 8), (5, 4, 16), (8, 4, 16), (3, 1, 6), (5, 3, 12)],
+    [(1, 4, 2), (2, 4, 4), (2, 2, 4), (3, 2, 8), (4, 2, 8), (3, 1, 6), (4, 3, 12)],
 )
 def test_panels_that_no_sound_needs_are_hidden(count, columns, drawn):
     figure = plots.sounds([tone(500, seconds=0.1)] * count, RATE, ["x"] * count, columns=columns)
@@ -100,10 +100,10 @@ def test_all_panels_share_one_scale_of_time_and_level():
 
 
 def test_the_lowest_panel_of_every_column_carries_the_seconds():
-    figure = plots.sounds([tone(500)] * 5, RATE, list("abcde"), columns=3)
+    figure = plots.sounds([tone(500)] * 4, RATE, list("abcd"), columns=3)
     _, spectra = panels(figure)
     shown = [axes.xaxis.get_major_ticks()[0].label1.get_visible() for axes in spectra]
-    assert shown == [False, False, True, True, True]
+    assert shown == [False, True, True, True]
 
 
 def test_only_the_left_column_carries_numbers():

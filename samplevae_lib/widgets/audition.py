@@ -39,11 +39,12 @@ class Audition:
         level_matched: bool = True,
         pictures: bool = True,
     ):
-        _check(sounds, labels)
+        notes = [""] * len(sounds) if notes is None else notes
+        _check(sounds, labels, notes)
         self.sample_rate, self.labels = sample_rate, [str(label) for label in labels]
-        self.notes = [str(note) for note in notes] if notes is not None else [""] * len(sounds)
+        self.notes = [str(note) for note in notes]
         clips = [np.asarray(clip, dtype=np.float32) for clip in sounds]
-        self.sounds = sound.match_levels(clips) if level_matched else clips
+        self.sounds = sound.match_levels(clips) if level_matched else _within_full_scale(clips)
         self.pictures, self.switch = pictures, False
 
     @classmethod
@@ -72,10 +73,7 @@ class Audition:
 
     def _card(self, position: int) -> str:
         clip, label = self.sounds[position], escape(self.labels[position])
-        peak = float(np.abs(clip).max(initial=0.0))
-        # A browser clips at full scale; match_levels never gets there, unmatched sounds may.
-        playable = clip if peak <= 1.0 else clip / peak
-        source = _data("audio/wav", sound.encode(playable, self.sample_rate))
+        source = _data("audio/wav", sound.encode(clip, self.sample_rate))
         picture = ""
         if self.pictures:
             image = _data("image/png", picture_of(clip, self.sample_rate))
@@ -136,9 +134,16 @@ def _data(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _check(sounds: Sequence[np.ndarray], labels: Sequence[str]) -> None:
-    if len(sounds) != len(labels):
-        raise ValueError(f"{len(sounds)} sounds and {len(labels)} labels: they must be as many")
+def _within_full_scale(clips: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """A browser clips at full scale: a clip above it brings all down, each as far as the others."""
+    peak = max((float(np.abs(clip).max()) for clip in clips), default=0.0)
+    return [clip / max(peak, 1.0) for clip in clips]
+
+
+def _check(sounds: Sequence[np.ndarray], labels: Sequence[str], notes: Sequence[str]) -> None:
+    for kind, texts in (("labels", labels), ("notes", notes)):
+        if len(sounds) != len(texts):
+            raise ValueError(f"{len(sounds)} sounds and {len(texts)} {kind}: they must be as many")
     for clip, label in zip(sounds, labels, strict=True):
         shape = np.shape(clip)
         if len(shape) != 1 or not shape[0]:
