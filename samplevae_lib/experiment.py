@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
+import warnings
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,7 +67,10 @@ class Run:
     def load(self, name: str | os.PathLike, **options: Any) -> Dataset:
         """`datasets.load` under this run's profile, data and seed; records say what was loaded."""
         shared = {"profile": self.profile, "data": self.data, "seed": self.seed}
-        loaded = datasets.load(name, **(shared | options))
+        with warnings.catch_warnings():
+            # What follows says it more plainly than a warning does.
+            warnings.simplefilter("ignore", datasets.StandInWarning)
+            loaded = datasets.load(name, **(shared | options))
         self._datasets.append(loaded)
         show.dataset(loaded)
         return loaded

@@ -46,7 +46,7 @@ def save_figure(path: Path, figure: Figure) -> None:
 def save_table(path: Path, frame: pd.DataFrame) -> None:
     """A CSV whose first column names the rows."""
     with replacing(path) as partial:
-        frame.to_csv(partial, lineterminator="\n")
+        frame.to_csv(partial, lineterminator="\n", float_format="%.6g")
 
 
 def save_audio(path: Path, audio: np.ndarray, sample_rate: int) -> None:

@@ -26,7 +26,7 @@ class Display:
         self.live = sys.stderr.isatty()
         self.started = self._spoke = time.monotonic()
         if skipped:
-            self.say(f"{skipped} of {total} notebooks are up to date")
+            self.say(f"up to date: {skipped} of {total}")
 
     def show(self, running: Sequence[Job]) -> None:
         """Notebook, cell, elapsed, time left, for each notebook that runs."""

@@ -172,7 +172,7 @@ def beside(id: str, ours: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, An
         there = column in merged.columns
         position = merged.columns.get_loc(column) + 1 if there else merged.shape[1]
         merged.insert(position, f"{column} (thesis)", theirs[column].reindex(order))
-    return merged, list(_compared(id, ours))
+    return merged.infer_objects(), list(_compared(id, ours))
 
 
 def _refuse_repeated(id: str, ours: pd.DataFrame) -> None:

@@ -48,7 +48,8 @@ def load(
 ) -> Dataset:
     """Hits of 72 drum machines, 16384 samples at 22 kHz (thesis L, chapter 6).
 
-    classes="eight" gives thesis M's classes, "all" the whole library. Groups are the machines.
+    classes="eight" gives thesis M's classes, "all" the whole library (a stand-in has only the
+    eight). Groups are the machines.
     Attribute `code` is the folder's code: it tells open hats from closed, high toms from low.
     """
     if classes not in CLASSES:
