@@ -13,44 +13,19 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from samplevae_lib.files import read_json, replacing, write_json
+from samplevae_lib.files import replacing, write_json
+from samplevae_lib.jobs import Job, read_job
 
 WATCH_SECONDS = 0.5
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
-@dataclass(frozen=True)
-class Job:
-    """What to execute and where its traces go; all paths as text, for it travels as JSON."""
-
-    notebook: str
-    source: str
-    folder: str  # executed copies and everything temporary
-    parameters: dict[str, Any]
-    environment: dict[str, str]
-    key: str
-    token: str
-
-    @property
-    def executed(self) -> Path:
-        return Path(self.folder) / f"{self.notebook}.ipynb"
-
-    @property
-    def html(self) -> Path:
-        return Path(self.folder) / f"{self.notebook}.html"
-
-    def trace(self, kind: str) -> Path:
-        """A file of this run: job, status, progress, log, stop, state, timing."""
-        return Path(self.folder) / f".{self.notebook}.{kind}"
-
-
 def main(job_file: str) -> int:
     """Execute the job; 0 when every cell ran."""
-    job = Job(**read_json(Path(job_file)))
+    job = read_job(Path(job_file))
     signal.signal(signal.SIGTERM, lambda *_: _thread.interrupt_main())
     threading.Thread(target=_watch, args=(job, os.getppid()), daemon=True).start()
     status = Status(job)
@@ -138,13 +113,6 @@ def _watch(job: Job, parent: int) -> None:
     _thread.interrupt_main()
     time.sleep(20)  # a kernel deep in compiled code may not hear; it ends with this process
     os._exit(130)
-
-
-def write_job(job: Job) -> Path:
-    """The job as a file for `main`."""
-    path = job.trace("job")
-    write_json(path, asdict(job))
-    return path
 
 
 if __name__ == "__main__":

@@ -16,15 +16,14 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from samplevae_lib import datasets, paths, settings, theses
-from samplevae_lib.execute import Job, write_job
 from samplevae_lib.files import read_json, write_json
+from samplevae_lib.jobs import Job, Outcome, write_job
 from samplevae_lib.terminal import Display
 
 LIBRARY = Path(__file__).resolve().parent
@@ -34,21 +33,6 @@ STOP_SECONDS = 25.0
 
 class RunError(ValueError):
     """A run that can't begin: an unknown notebook, profile or parameter."""
-
-
-@dataclass
-class Outcome:
-    """What became of a notebook: done, up to date, failed or stopped."""
-
-    job: Job
-    state: str
-    seconds: float = 0.0
-    record: dict[str, Any] = field(default_factory=dict)
-    error: dict[str, Any] | None = None
-
-    @property
-    def good(self) -> bool:
-        return self.state in ("done", "up to date")
 
 
 def plan(
@@ -194,8 +178,11 @@ def _remember(job: Job, status: dict[str, Any]) -> None:
 
 
 def _clear(job: Job) -> None:
+    """Remove the traces of the last run, also those of one that was killed."""
     for kind in ("stop", "status", "progress", "state"):
         job.trace(kind).unlink(missing_ok=True)
+    for unfinished in Path(job.folder).glob(f".{job.notebook}.*.partial*"):
+        unfinished.unlink()
 
 
 def _end(process: subprocess.Popen) -> None:

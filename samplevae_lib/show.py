@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from samplevae_lib.settings import Settings
     from samplevae_lib.theses import Claim
 
-_COLOURS = {"reproduced": "#00664e", "differs": "#a03c00"}  # readable on white and told apart
-_MUTED = "#5f6368"
+# Text keeps the page's own colour, to be readable on light and on dark; only bars are coloured.
+_BARS = {"reproduced": "#009E73", "differs": "#D55E00"}
+_GREY = "#808080"
+_MUTED = "opacity:.7"
 
 
 def settings(chosen: Settings, **run: Any) -> None:
@@ -28,13 +30,12 @@ def settings(chosen: Settings, **run: Any) -> None:
 
 def dataset(loaded: Dataset) -> None:
     """What was loaded, and loudly so where it is not what it should be."""
-    text = f"<b>{escape(loaded.name)}</b>: {escape(repr(loaded).strip('<>').partition(': ')[2])}"
+    rest = repr(loaded)[1:-1].removeprefix(f"{loaded.name}: ")
+    text = f"<b>{escape(loaded.name)}</b>: {escape(rest)}"
     if loaded.source == "stand-in":
         reason = escape(str(loaded.provenance.get("reason", "")))
-        text += (
-            f'<br><b style="color:{_COLOURS["differs"]}">Stand-in: synthesised sounds, no '
-            f"recordings.</b> {reason}"
-        )
+        text += f"<br><b>Stand-in: synthesised sounds, no recordings.</b> {reason}"
+        text = f'<span style="{_bar(_BARS["differs"])}">{text}</span>'
     html(f"<p>{text}</p>")
 
 
@@ -64,11 +65,10 @@ def plain(frame: pd.DataFrame) -> None:
 
 def claim(judged: Claim, verdict: str, evidence: str) -> None:
     """A finding of the thesis and what became of it."""
-    colour = _COLOURS.get(verdict, _MUTED)
     html(
-        f'<p style="border-left:4px solid {colour};padding-left:.8em">{escape(judged.statement)}'
-        f'<br><b style="color:{colour}">{escape(verdict)}</b>: {escape(evidence)}'
-        f'<br><span style="color:{_MUTED}">{escape(judged.id)}, {escape(judged.where)}</span></p>'
+        f'<p style="{_bar(_BARS.get(verdict, _GREY))}">{escape(judged.statement)}'
+        f"<br><b>{escape(verdict)}</b>: {escape(evidence)}"
+        f'<br><span style="{_MUTED}">{escape(judged.id)}, {escape(judged.where)}</span></p>'
     )
 
 
@@ -100,4 +100,8 @@ def _number(value: float) -> str:
 
 
 def _caption(caption: str, note: str) -> None:
-    html(f'<p><b>{escape(caption)}</b><br><span style="color:{_MUTED}">{escape(note)}</span></p>')
+    html(f'<p><b>{escape(caption)}</b><br><span style="{_MUTED}">{escape(note)}</span></p>')
+
+
+def _bar(colour: str) -> str:
+    return f"display:block;border-left:4px solid {colour};padding-left:.8em"

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from samplevae_lib.files import read_json
 
 if TYPE_CHECKING:
-    from samplevae_lib.execute import Job
-    from samplevae_lib.runner import Outcome
+    from samplevae_lib.jobs import Job, Outcome
 
 QUIET_SECONDS = 30.0  # between lines where the output is a file or a log
 

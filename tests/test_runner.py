@@ -14,7 +14,7 @@ import nbformat
 import pytest
 
 from samplevae_lib import paths, runner, terminal, theses
-from samplevae_lib.execute import Job
+from samplevae_lib.jobs import Job
 
 IMPORT = "import samplevae_lib as sv\n"
 START = IMPORT + "run = sv.experiment.start({name!r}, profile=profile, data=data, seed=seed)"

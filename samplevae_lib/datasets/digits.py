@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from samplevae_lib import paths
-from samplevae_lib.datasets import download, manifest
+from samplevae_lib.datasets import download
 from samplevae_lib.datasets.dataset import Dataset
 from samplevae_lib.datasets.recordings import from_clips, from_files, real_or_stand_in
 from samplevae_lib.datasets.store import Decoding
@@ -20,15 +19,7 @@ _NAME = re.compile(r"recordings/(?P<digit>\d)_(?P<speaker>[a-z]+)_(?P<index>\d+)
 
 def archive() -> download.Archive:
     """The repository at one commit, and what every recording in it must be."""
-    return download.Archive(
-        folder="digits",
-        file_name=f"free-spoken-digit-dataset-{COMMIT}.zip",
-        url=f"{REPOSITORY}/archive/{COMMIT}.zip",
-        prefix=f"free-spoken-digit-dataset-{COMMIT}",
-        licence="CC BY-SA 4.0",
-        version=f"{REPOSITORY} at {COMMIT}",
-        entries=manifest.read(paths.manifests() / "digits.csv"),
-    )
+    return download.repository("digits", REPOSITORY, COMMIT, licence="CC BY-SA 4.0")
 
 
 def load(

@@ -44,6 +44,20 @@ class Archive:
         return paths.data() / self.folder
 
 
+def repository(folder: str, address: str, commit: str, *, licence: str) -> Archive:
+    """A GitHub repository at one commit, whose files data/manifests/FOLDER.csv names."""
+    name = f"{address.rpartition('/')[2]}-{commit}"
+    return Archive(
+        folder=folder,
+        file_name=f"{name}.zip",
+        url=f"{address}/archive/{commit}.zip",
+        prefix=name,
+        licence=licence,
+        version=f"{address} at {commit}",
+        entries=manifest.read(paths.manifests() / f"{folder}.csv"),
+    )
+
+
 def obtain(archive: Archive) -> Path:
     """The folder with all files of the archive, checked; unpacked or downloaded if need be."""
     from filelock import FileLock

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from samplevae_lib import paths
 from samplevae_lib.datasets import download, manifest
 from samplevae_lib.datasets.dataset import Dataset, Problem
 from samplevae_lib.datasets.recordings import from_clips, from_files, real_or_stand_in
@@ -26,15 +25,7 @@ STAND_IN_PER_CLASS = {"smoke": 20, "laptop": 120, "paper": 240}
 
 def archive() -> download.Archive:
     """The repository at one commit; it states no licence, so it is fetched, never passed on."""
-    return download.Archive(
-        folder="drums",
-        file_name=f"tidal-drum-machines-{COMMIT}.zip",
-        url=f"{REPOSITORY}/archive/{COMMIT}.zip",
-        prefix=f"tidal-drum-machines-{COMMIT}",
-        licence="none stated",
-        version=f"{REPOSITORY} at {COMMIT}",
-        entries=manifest.read(paths.manifests() / "drums.csv"),
-    )
+    return download.repository("drums", REPOSITORY, COMMIT, licence="none stated")
 
 
 def load(
