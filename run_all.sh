@@ -51,23 +51,22 @@ base_python() {
 # The lock, the package's own description and the Python decide what is installed.
 wanted() { cat "$root/requirements.lock" "$root/pyproject.toml" | cksum; }
 
-own_python() {
+# Called on its own, never behind || or in $( ): there bash would go on after a failed install.
+set_up() {
+  [ "$(cat "$venv/.installed" 2>/dev/null)" != "$(wanted)" ] || return 0
   local python
-  if [ "$(cat "$venv/.installed" 2>/dev/null || true)" != "$(wanted)" ]; then
-    python="$(base_python)"
-    say "Setting up $venv (once; several minutes, most of it for torch) …"
-    if ! "$python" -m venv --clear "$venv" >&2; then
-      say "Python can't make virtual environments here. On Debian or Ubuntu: apt install python3-venv"
-      return 1
-    fi
-    "$venv/bin/python" -m pip install --disable-pip-version-check -q --upgrade pip >&2
-    "$venv/bin/python" -m pip install --disable-pip-version-check -r "$root/requirements.lock" >&2
-    # setuptools warns at every editable install that one should be careful.
-    PYTHONWARNINGS=ignore "$venv/bin/python" -m pip install --disable-pip-version-check -q --no-deps \
-      --no-build-isolation -e "$root" >&2
-    wanted >"$venv/.installed"
+  python="$(base_python)"
+  say "Setting up $venv (once; several minutes, most of it for torch) …"
+  if ! "$python" -m venv --clear "$venv" >&2; then
+    say "Python can't make virtual environments here. On Debian or Ubuntu: apt install python3-venv"
+    exit 1
   fi
-  printf '%s' "$venv/bin/python"
+  local pip=("$venv/bin/python" -m pip install --disable-pip-version-check)
+  "${pip[@]}" -q --upgrade pip >&2
+  "${pip[@]}" -r "$root/requirements.lock" >&2
+  # setuptools warns at every editable install that one should be careful.
+  PYTHONWARNINGS=ignore "${pip[@]}" -q --no-deps --no-build-isolation -e "$root" >&2
+  wanted >"$venv/.installed"
 }
 
 mode=run
@@ -78,7 +77,10 @@ esac
 
 extras=()
 [ "$mode" = run ] || extras=(test speech)
-python="$(active_python ${extras[@]+"${extras[@]}"} || own_python)"
+if ! python="$(active_python ${extras[@]+"${extras[@]}"})"; then
+  set_up
+  python="$venv/bin/python"
+fi
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 
 if [ "$mode" = test ]; then

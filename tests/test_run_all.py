@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from samplevae_lib import ready
 from samplevae_lib.cli import _parser
 
@@ -54,6 +56,18 @@ def test_it_works_where_the_path_has_spaces(tmp_path):
         (home / name).symlink_to(ROOT / name)
     answer = call(home / "run_all.sh", "--only", "99", cwd=tmp_path, SAMPLEVAE_ROOT=str(home))
     assert "unknown notebook '99'; known are 00" in answer.stderr
+
+
+@pytest.mark.slow
+def test_a_set_up_that_fails_is_no_set_up(tmp_path):
+    for name in ("run_all.sh", "samplevae_lib", "pyproject.toml", "requirements.lock"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    nothing = {"VIRTUAL_ENV": "", "CONDA_PREFIX": "", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""}
+    answer = call(tmp_path / "run_all.sh", "--only", "00", cwd=tmp_path, **nothing)
+    assert answer.returncode != 0
+    assert "No matching distribution found" in answer.stderr
+    assert not (tmp_path / ".venv" / ".installed").exists()
+    assert "notebook" not in answer.stdout  # nothing was run
 
 
 def test_an_environment_that_lacks_something_is_not_used(monkeypatch):
