@@ -217,8 +217,8 @@ def test_sounds_of_a_dataset_come_under_their_labels_groups_and_lengths():
     )  # fmt: skip
     widget = Audition.of(drums, [2, 0], pictures=False)
     assert widget.labels == ["hat", "kick"]
-    assert widget.notes == ["linn, 1.00 s", "tr808, 0.50 s"]
-    assert page(widget).text["small"] == "linn, 1.00 str808, 0.50 s"
+    assert widget.notes == ["1.00 s · linn · 3", "0.50 s · tr808 · 1"]
+    assert page(widget).text["small"] == "1.00 s · linn · 30.50 s · tr808 · 1"
 
 
 # What it does in a browser.

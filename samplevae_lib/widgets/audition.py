@@ -49,13 +49,13 @@ class Audition:
 
     @classmethod
     def of(cls, dataset: Dataset, which: Sequence[int], **options) -> Audition:
-        """Some sounds of a dataset, under their labels, with group and length."""
+        """Some sounds of a dataset, under their labels, with length, group and file."""
         chosen = dataset.select(which)
         return cls(
             list(chosen.audio),
             chosen.sample_rate,
             labels=chosen.labels,
-            notes=[f"{g}, {s:.2f} s" for g, s in zip(chosen.groups, chosen.durations, strict=True)],
+            notes=list(map(_note, chosen.durations, chosen.groups, chosen.names)),
             **options,
         )
 
@@ -128,6 +128,12 @@ def _outline(clip: np.ndarray) -> np.ndarray:
     inside = (heights <= high + line) & (heights >= low - line)
     ink = np.array([int(plots.COLOURS[0][i : i + 2], 16) / 255 for i in (1, 3, 5)])
     return np.where(inside[..., None], ink, 1.0)
+
+
+def _note(seconds: float, group: str, name: str) -> str:
+    """Length, group where there is one of its own, and the last part of the name."""
+    file = name.rpartition("/")[2]
+    return " · ".join(dict.fromkeys([f"{seconds:.2f} s", *([group] if group != "." else []), file]))
 
 
 def _data(kind: str, content: bytes) -> str:
