@@ -153,9 +153,11 @@ def _attend(futures: dict[Future, Job], display: Display) -> dict[str, Outcome]:
 
 def _outcome(job: Job, future: Future, stopping: bool) -> Outcome:
     status = read_json(job.trace("status")) or {}
-    if future.cancelled() or (stopping and status.get("state") == "stopped"):
+    if future.cancelled():
         return Outcome(job, "stopped")
     seconds = future.result()
+    if stopping and status.get("state") == "stopped":
+        return Outcome(job, "stopped", seconds)
     if error := status.get("error"):
         return Outcome(job, f"failed in cell {error['cell']}", seconds, error=error)
     log = job.trace("log").read_text(errors="replace").strip().splitlines()

@@ -36,7 +36,9 @@ class Display:
         shares, texts = zip(*[_describe(job) for job in running], strict=True)
         part = (self.done + sum(shares)) / self.total
         elapsed = now - self.started
-        line = f"{self.done}/{self.total} {_bar(part)} {clock(elapsed)} · {' · '.join(texts)}"
+        left = f", {clock(elapsed * (1 - part) / part)} left" if part > 0 else ""
+        times = f"{clock(elapsed)}{left}"
+        line = f"{self.done}/{self.total} {_bar(part)} {times} · {' · '.join(texts)}"
         if self.live:
             width = shutil.get_terminal_size().columns - 1
             sys.stderr.write(f"\r{line[:width]:<{width}}")
