@@ -26,6 +26,8 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 def main(job_file: str) -> int:
     """Execute the job; 0 when every cell ran."""
     job = read_job(Path(job_file))
+    # A script's background job ignores SIGINT, and what it starts inherits that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: _thread.interrupt_main())
     threading.Thread(target=_watch, args=(job, os.getppid()), daemon=True).start()
     status = Status(job)
