@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,11 +34,29 @@ _STYLE = {
 
 
 def use_style() -> None:
-    """Set the project's style for all figures that follow."""
+    """Set the project's style for all figures that follow, as a notebook's run does."""
     import matplotlib as mpl
+
+    mpl.rcParams.update(_style())
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draw in the project's style, whatever the caller's is."""
+
+    @wraps(draw)
+    def drawn(*arguments: object, **options: object) -> Figure:
+        from matplotlib import style
+
+        with style.context(["default", _style()]):
+            return draw(*arguments, **options)
+
+    return drawn
+
+
+def _style() -> dict:
     from cycler import cycler
 
-    mpl.rcParams.update(_STYLE | {"axes.prop_cycle": cycler(color=COLOURS)})
+    return _STYLE | {"axes.prop_cycle": cycler(color=COLOURS)}
 
 
 def stamp(figure: Figure, text: str) -> None:
@@ -63,6 +82,7 @@ def mel_spectrogram(
     return librosa.power_to_db(power / loudest, top_db=-FLOOR_DB)
 
 
+@styled
 def sounds(
     audio: Sequence[np.ndarray], sample_rate: int, titles: Sequence[str], *, columns: int = 4
 ) -> Figure:

@@ -195,3 +195,15 @@ def test_the_colour_map_gets_lighter_from_end_to_end():
     colours = mpl.colormaps[plots.MAP](np.linspace(0, 1, 64))[:, :3]
     lightness = [lab(linear(mpl.colors.to_hex(colour)))[0] for colour in colours]
     assert (np.diff(lightness) > 0).all()
+
+
+def test_a_figure_looks_the_same_whatever_the_callers_style():
+    clip = np.sin(np.arange(4000) / 9).astype(np.float32)
+
+    def pixels(style):
+        with mpl.style.context(style):
+            drawn = plots.sounds([clip], 8000, ["sine"])
+        drawn.canvas.draw()
+        return np.asarray(drawn.canvas.buffer_rgba()).copy()
+
+    assert np.array_equal(pixels("default"), pixels("dark_background"))
