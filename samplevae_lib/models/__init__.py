@@ -1,0 +1,1 @@
+"""The networks of the theses, each readable in one file."""

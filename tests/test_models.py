@@ -1,0 +1,148 @@
+"""The autoencoders are those of the tables, keep lengths, and learn."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from samplevae_lib import theses
+from samplevae_lib.datasets import signals
+from samplevae_lib.models.autoencoder import (
+    DECODERS,
+    ENCODERS,
+    KINDS,
+    Autoencoder,
+    DilationBlock,
+    dilations,
+    receptive_field,
+)
+from samplevae_lib.models.bottleneck import Classifier, GaussianBottleneck, Posterior, SignalVAE
+from samplevae_lib.training import Player, Schedule, fit
+
+
+def printed(table: str, model: str) -> list[tuple[str, str, str]]:
+    """Filters, kernel and stride of each layer in the thesis, repeated layers written out."""
+    frame = theses.published(table)
+    lines = []
+    for _, line in frame[frame.index.str.startswith(f"{model} ·")].iterrows():
+        if line["filters"] == "-" or not isinstance(line["layer"], str):
+            continue  # the Gaussian bottleneck, which is a module of its own, and notes
+        repeats = 5 if "5 x" in line["layer"] else 1
+        lines += [tuple(line[c] for c in ("filters", "kernel", "stride"))] * repeats
+    return lines
+
+
+def built(model: str) -> list[tuple[int, int, int]]:
+    layers = ENCODERS[model] + DECODERS[model]
+    return [(layer.filters, layer.kernel, layer.stride) for layer in layers]
+
+
+@pytest.mark.parametrize("model", ["convolutional", "dilated"])
+def test_the_layers_are_those_of_table_4_1(model):
+    assert built(model) == printed("L-T4.1", model)
+
+
+def test_the_hybrids_layers_are_those_of_table_4_2_but_for_the_block_it_leaves_open():
+    theirs = printed("L-T4.2", "hybrid")
+    assert theirs[1] == (1, "-", 1)
+    assert built("hybrid") == [theirs[0], (32, 2, 1), *theirs[2:]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("samples", [512, 4096])
+def test_lengths_are_kept_and_the_latent_is_a_thirty_second(kind, samples):
+    model = Autoencoder(kind, width=0.05, depth=4)
+    audio, latent = model(torch.zeros(2, samples))
+    assert audio.shape == (2, samples)
+    assert latent.shape == (2, samples // 32)
+
+
+def test_a_length_that_does_not_divide_is_refused():
+    with pytest.raises(ValueError, match="500 samples are not a multiple of 32"):
+        Autoencoder("convolutional", width=0.01)(torch.zeros(2, 500))
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(ValueError, match="one of convolutional, dilated, hybrid, not 'deep'"):
+        Autoencoder("deep")
+
+
+def test_dilations_start_again_after_their_period():
+    assert dilations(5, 12) == [1, 2, 4, 8, 16, 1, 2, 4, 8, 16, 1, 2]
+    assert max(dilations(10)) == 512
+
+
+def test_receptive_fields_are_what_kernels_of_two_add_up_to():
+    # The thesis prints 5119 and 319, which is N/m · 2^m − 1; its own formula, like this, gives:
+    assert (receptive_field(10), receptive_field(5)) == (5116, 311)
+
+
+def test_an_output_depends_on_exactly_the_receptive_field():
+    depth = 7
+    block = DilationBlock(1, 1, depth).eval()  # in evaluation, batch norm mixes no samples
+    with torch.no_grad():
+        for parameter in block.parameters():
+            parameter.fill_(0.5)
+    audio = torch.zeros(1, 1, 400, requires_grad=True)
+    block(audio + 0.3)[0, 0, 200].backward()
+    touched = torch.nonzero(audio.grad[0, 0]).flatten()
+    assert int(touched[-1] - touched[0]) + 1 == receptive_field(10, depth)
+
+
+def test_a_block_is_the_mean_of_the_products_of_its_branches():
+    torch.manual_seed(0)
+    block = DilationBlock(4, 4, 2).eval()
+    state = torch.randn(2, 4, 64)
+    first, second = block.branches
+    one = first[0](state) * second[0](state)
+    two = first[1](state + one) * second[1](state + one)
+    assert torch.allclose(block(state), (one + two) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_model_learns_one_batch_by_heart(kind):
+    torch.manual_seed(0)
+    batch = torch.tensor(signals.load(kind="families", count=3, noise=0.0, seed=0).audio) * 0.9
+    # Ten layers are one period of the wide branch: it then sees all of the 512 samples.
+    model = Autoencoder(kind, width=0.25, depth=10)
+    players = {
+        "model": Player(
+            lambda m, b: {"error": nn.functional.mse_loss(m(b[0])[0], b[0])},
+            {"error": 1.0},
+            rate=0.01,
+        )
+    }
+    schedule = Schedule(200, 3, plateau=15, factor=0.7)
+    history = fit(model, (batch,), players=players, schedule=schedule)
+    assert history["train error"].iloc[-1] < 0.05 * float(batch.square().mean())
+
+
+def test_the_divergence_is_the_closed_form():
+    mean, log_variance = torch.tensor([[0.0, 1.0, -2.0]]), torch.tensor([[0.0, 0.0, math.log(4)]])
+    expected = [0.0, 0.5, 0.5 * (4 + 4 - 1 - math.log(4))]
+    assert Posterior(mean, log_variance).divergence()[0].tolist() == pytest.approx(expected)
+
+
+def test_samples_have_the_posteriors_mean_and_spread():
+    torch.manual_seed(0)
+    z = Posterior(torch.full((20_000, 1), 3.0), torch.full((20_000, 1), math.log(0.25))).sample()
+    assert z.mean().item() == pytest.approx(3.0, abs=0.02)
+    assert z.std().item() == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_vae_decodes_the_mean_in_evaluation_and_samples_in_training():
+    torch.manual_seed(0)
+    vae = SignalVAE(
+        Autoencoder("convolutional", width=0.05), GaussianBottleneck(16, 2), Classifier(2, 3)
+    )
+    audio = torch.randn(4, 512)
+    made = vae(audio)
+    assert made.audio.shape == (4, 512)
+    assert made.logits.shape == (4, 3)
+    assert not torch.equal(made.z, made.posterior.mean)
+    vae.eval()
+    assert torch.equal(vae(audio).z, vae(audio).posterior.mean)
+    assert len([layer for layer in vae.classifier if isinstance(layer, nn.Linear)]) == 4
