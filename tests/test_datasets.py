@@ -640,14 +640,14 @@ def test_another_length_rate_or_file_gets_a_store_of_its_own(library):
 
 
 def test_decoding_that_fails_half_way_leaves_no_store(library, monkeypatch):
-    decode_one = store.decode_one
+    read = store.audio.read
 
-    def failing(path, how):
+    def failing(path, **options):
         if path.endswith("c.aif"):
             raise MemoryError("no memory left")
-        return decode_one(path, how)
+        return read(path, **options)
 
-    monkeypatch.setattr(store, "decode_one", failing)
+    monkeypatch.setattr(store.audio, "read", failing)
     with pytest.raises(MemoryError, match="no memory left"):
         sv.datasets.load(library)
     assert stores() == [".lock"]

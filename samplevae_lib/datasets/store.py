@@ -8,12 +8,14 @@ sounds is made of the code and the options they came from.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,7 @@ from samplevae_lib.files import read_json, replacing, write_json
 from samplevae_lib.progress import Progress, track
 
 RULES = 1  # raise when decoding, mixing or fitting changes, so that old stores are left alone
-_BLOCK = 32  # files that a thread decodes in one go
+_BLOCK = 32  # files that a thread finishes in one go
 
 
 @dataclass(frozen=True)
@@ -77,26 +79,42 @@ def shown(name: str) -> str:
 
 def decode_one(path: str, how: Decoding) -> tuple[np.ndarray, float] | str:
     """One file, cut to a row, and its natural length in seconds, or why it can't be read."""
+    return _finish(_read(path, how), how)
+
+
+def _read(path: str, how: Decoding) -> tuple[np.ndarray, int] | str:
     try:
-        sound, rate = audio.read(path, sample_rate=how.sample_rate, max_seconds=how.max_seconds)
+        return audio.read(path, max_seconds=how.max_seconds)
     except audio.AudioError as error:
         return error.reason
-    return _cut(sound, how.samples), len(sound) / rate
+
+
+def _finish(read: tuple[np.ndarray, int] | str, how: Decoding) -> tuple[np.ndarray, float] | str:
+    if isinstance(read, str):
+        return read
+    sound = audio.resample(*read, how.sample_rate)
+    return _cut(sound, how.samples), len(sound) / how.sample_rate
 
 
 def _decode(folder: Path, files: Sequence[str], how: Decoding) -> Iterator[tuple | Problem]:
-    """Each file's row or problem, in order; blocks of files, so that threads seldom wait."""
+    """Each file's row or problem, in order."""
 
-    def block(start: int) -> list[tuple[np.ndarray, float] | str]:
-        return [decode_one(os.path.join(folder, f), how) for f in files[start : start + _BLOCK]]
+    def begin(name: str) -> Callable | tuple | str:
+        read = partial(_read, os.path.join(folder, name), how)
+        # Reading a WAV is work for the interpreter, which has one lock: two threads that share
+        # it are slower than one. Compressed sounds are decoded outside it, so in the pool.
+        return read() if name.lower().endswith(".wav") else read
+
+    def finish(block: list[Callable | tuple | str]) -> list[tuple[np.ndarray, float] | str]:
+        return [_finish(begun() if callable(begun) else begun, how) for begun in block]
 
     starts = range(0, len(files), _BLOCK)
-    # Threads do: libsndfile and soxr work outside the interpreter's lock.
+    blocks = ([begin(name) for name in files[start : start + _BLOCK]] for start in starts)
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
         Progress(f"decoding {shown(folder.name)}", len(files)) as progress,
     ):
-        for start, results in zip(starts, _a_few_ahead(pool, block, starts), strict=True):
+        for start, results in zip(starts, _a_few_ahead(pool, finish, blocks), strict=True):
             for position, result in enumerate(results, start):
                 if isinstance(result, str):
                     yield Problem(str(position), result)
@@ -134,18 +152,23 @@ def _fill(rows: Path, samples: int, results: Iterable[tuple | Problem]) -> dict:
     """Write row after row; what a short sound leaves of its row is a hole that reads as 0."""
     index: dict[str, list] = {"seconds": [], "rows": [], "problems": []}
     stride = samples * np.dtype(np.float32).itemsize
-    with replacing(rows) as partial, partial.open("wb") as out:
+    with replacing(rows) as partial, partial.open("wb", buffering=0) as out:
         for result in results:
             if isinstance(result, Problem):
                 index["problems"].append(list(result))
                 continue
             row, seconds, kept = result
-            out.seek(len(index["rows"]) * stride)
-            out.write(memoryview(np.ascontiguousarray(row)))
+            _put(out.fileno(), np.ascontiguousarray(row), len(index["rows"]) * stride)
             index["seconds"].append(round(seconds, 6))
             index["rows"].append(kept)
         out.truncate(len(index["rows"]) * stride)
     return index
+
+
+def _put(file: int, row: np.ndarray, place: int) -> None:
+    """Write a row at a byte; a disk that has room for half of it is full."""
+    if os.pwrite(file, memoryview(row), place) < row.nbytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _open(rows: Path, index: dict, samples: int) -> Stored:
