@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from samplevae_lib import theses
 
 MIRROR = os.environ.get("SAMPLEVAE_MIRROR")
 
@@ -16,6 +19,19 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAMPLEVAE_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("SAMPLEVAE_FIGURES", str(tmp_path / "figures"))
     monkeypatch.delenv("SAMPLEVAE_MIRROR", raising=False)
+
+
+@pytest.fixture
+def fresh_registries() -> Iterator[None]:
+    """What the theses published is read anew, and what this test reads is forgotten after it."""
+    forget()
+    yield
+    forget()
+
+
+def forget() -> None:
+    for registry in (theses.notebooks, theses.targets, theses.claims, theses.numbers):
+        registry.cache_clear()
 
 
 @pytest.fixture(scope="session")

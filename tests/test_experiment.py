@@ -15,7 +15,7 @@ import soundfile as sf
 from matplotlib.figure import Figure
 from PIL import Image
 
-from samplevae_lib import experiment, paths, provenance, records, theses
+from samplevae_lib import experiment, paths, provenance, records
 from samplevae_lib.audio import AudioError
 from samplevae_lib.datasets import Dataset, Problem
 from samplevae_lib.experiment import Run, start
@@ -39,7 +39,7 @@ ALL = ("X-T1", "X-F1", "X-B1", "X-C-any", "X-C-drums")
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registries: None):
     """A checkout of its own: two notebooks, three targets and two claims."""
     root = tmp_path / "project"
     (root / "notebooks").mkdir(parents=True)
@@ -57,14 +57,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("SAMPLEVAE_RUN", raising=False)
     monkeypatch.setattr(provenance, "commit", lambda: "0123456789ab+changes")
     monkeypatch.setattr(records, "DPI", 50)  # print quality takes its time
-    forget()
-    yield root
-    forget()
-
-
-def forget() -> None:
-    for registry in (theses.notebooks, theses.targets, theses.claims, theses.numbers):
-        registry.cache_clear()
+    return root
 
 
 @pytest.fixture

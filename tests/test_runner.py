@@ -13,7 +13,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from samplevae_lib import paths, runner, terminal, theses
+from samplevae_lib import paths, runner, terminal
 from samplevae_lib.jobs import Job
 
 IMPORT = "import samplevae_lib as sv\n"
@@ -38,7 +38,7 @@ def write_notebook(root: Path, name: str, *cells: str) -> Path:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registries: None) -> Path:
     """A project of three notebooks, each with one claim and nothing else to record."""
     root = tmp_path / "a project"
     (root / "notebooks").mkdir(parents=True)
@@ -61,14 +61,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "data/theses/numbers.csv").write_text("id,row,column,value,note\n")
     monkeypatch.setenv("SAMPLEVAE_ROOT", str(root))
     monkeypatch.setenv("SAMPLEVAE_FIGURES", str(root / "figures"))
-    forget()
-    yield root
-    forget()
-
-
-def forget() -> None:
-    for registry in (theses.notebooks, theses.targets, theses.claims, theses.numbers):
-        registry.cache_clear()
+    return root
 
 
 def states(outcomes: list[runner.Outcome]) -> dict[str, str]:

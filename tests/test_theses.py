@@ -60,7 +60,7 @@ LOPSIDED = {("x1", "x3"), ("x1", "x6"), ("x1", "x7"), ("x6", "x7"), ("x7", "x8")
 
 
 @pytest.fixture
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registries: None):
     """A registry of one table: two rows, three columns, a gap and a text among them."""
     folder = tmp_path / "project" / "data" / "theses"
     folder.mkdir(parents=True)
@@ -69,14 +69,6 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         "X-T1,snare,count,,lost in the source\nX-T1,snare,kind,drum,\nX-T1,all,count,30,\n"
     )
     monkeypatch.setenv("SAMPLEVAE_ROOT", str(tmp_path / "project"))
-    forget()
-    yield
-    forget()
-
-
-def forget() -> None:
-    for registry in (theses.notebooks, theses.targets, theses.claims, theses.numbers):
-        registry.cache_clear()
 
 
 def shown(frame: pd.DataFrame) -> list[list]:
