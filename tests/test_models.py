@@ -15,9 +15,6 @@ from samplevae_lib.models.autoencoder import (
     ENCODERS,
     KINDS,
     Autoencoder,
-    DilationBlock,
-    dilations,
-    receptive_field,
 )
 from samplevae_lib.models.bottleneck import Classifier, GaussianBottleneck, Posterior, SignalVAE
 from samplevae_lib.training import Player, Schedule, fit
@@ -68,38 +65,6 @@ def test_a_length_that_does_not_divide_is_refused():
 def test_an_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="one of convolutional, dilated, hybrid, not 'deep'"):
         Autoencoder("deep")
-
-
-def test_dilations_start_again_after_their_period():
-    assert dilations(5, 12) == [1, 2, 4, 8, 16, 1, 2, 4, 8, 16, 1, 2]
-    assert max(dilations(10)) == 512
-
-
-def test_receptive_fields_are_what_kernels_of_two_add_up_to():
-    # The thesis prints 5119 and 319, which is N/m · 2^m − 1; its own formula, like this, gives:
-    assert (receptive_field(10), receptive_field(5)) == (5116, 311)
-
-
-def test_an_output_depends_on_exactly_the_receptive_field():
-    depth = 7
-    block = DilationBlock(1, 1, depth).eval()  # in evaluation, batch norm mixes no samples
-    with torch.no_grad():
-        for parameter in block.parameters():
-            parameter.fill_(0.5)
-    audio = torch.zeros(1, 1, 400, requires_grad=True)
-    block(audio + 0.3)[0, 0, 200].backward()
-    touched = torch.nonzero(audio.grad[0, 0]).flatten()
-    assert int(touched[-1] - touched[0]) + 1 == receptive_field(10, depth)
-
-
-def test_a_block_is_the_mean_of_the_products_of_its_branches():
-    torch.manual_seed(0)
-    block = DilationBlock(4, 4, 2).eval()
-    state = torch.randn(2, 4, 64)
-    first, second = block.branches
-    one = first[0](state) * second[0](state)
-    two = first[1](state + one) * second[1](state + one)
-    assert torch.allclose(block(state), (one + two) / 2, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)

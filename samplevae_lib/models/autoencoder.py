@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from samplevae_lib.models.dilation import LAYERS, DilationBlock
+
 COMPRESSION = 32  # samples a latent value stands for: five strides of two
-DILATED_LAYERS = 50
-PERIODS = (10, 5)  # after so many layers the dilation of a branch starts again from 1
 ACTIVATIONS = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "linear": nn.Identity}
 
 
@@ -69,21 +69,11 @@ DECODERS = {
 KINDS = tuple(ENCODERS)
 
 
-def dilations(period: int, layers: int = DILATED_LAYERS) -> list[int]:
-    """2^((i−1) mod period) for layer i = 1 … layers."""
-    return [2 ** (i % period) for i in range(layers)]
-
-
-def receptive_field(period: int, layers: int = DILATED_LAYERS) -> int:
-    """Samples that an output of a branch depends on: a kernel of two adds its dilation."""
-    return 1 + sum(dilations(period, layers))
-
-
 class Autoencoder(nn.Module):
     """(batch, samples) → reconstruction (batch, samples) and latent (batch, samples / 32).
 
     width scales the number of filters, depth is the number of layers in a dilation block: the
-    paper's size is width 1, depth 50. gate: the activation of the second branch of the block.
+    paper's size is width 1, depth 50. gate, recompute: see `DilationBlock`.
     """
 
     def __init__(
@@ -91,18 +81,20 @@ class Autoencoder(nn.Module):
         kind: str,
         *,
         width: float = 1.0,
-        depth: int = DILATED_LAYERS,
+        depth: int = LAYERS,
         bottleneck: str = "tanh",
         output: str = "tanh",
         gate: str = "tanh",
+        recompute: bool = False,
     ):
         super().__init__()
         if kind not in ENCODERS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
         self.kind = kind
         encoder, decoder = (_scaled(table[kind], width) for table in (ENCODERS, DECODERS))
-        self.encoder = _stack(encoder, depth, last=bottleneck, gate=gate)
-        self.decoder = _stack(decoder, depth, last=output, gate=gate)
+        block = {"depth": depth, "gate": gate, "recompute": recompute}
+        self.encoder = _stack(encoder, last=bottleneck, **block)
+        self.decoder = _stack(decoder, last=output, **block)
 
     def encode(self, audio: Tensor) -> Tensor:
         """(batch, samples) → (batch, samples / 32)."""
@@ -119,47 +111,6 @@ class Autoencoder(nn.Module):
         return self.decode(latent), latent
 
 
-class DilationBlock(nn.Module):
-    """Residual layers of two dilated branches that are multiplied; the mean of all products.
-
-    input_i = input_{i−1} + a_{i−1} · b_{i−1};  output = mean of all a · b  (section 4.1).
-    The thesis doesn't say how the 16 channels before the block become 32: a 1×1 convolution here.
-    """
-
-    def __init__(self, channels: int, filters: int, depth: int, *, gate: str = "tanh"):
-        super().__init__()
-        same = channels == filters
-        self.entrance = nn.Identity() if same else nn.Conv1d(channels, filters, 1)
-        activations = ("tanh", gate)
-        self.branches = nn.ModuleList(
-            nn.ModuleList(_Dilated(filters, d, act) for d in dilations(period, depth))
-            for period, act in zip(PERIODS, activations, strict=True)
-        )
-
-    def forward(self, audio: Tensor) -> Tensor:
-        """(batch, channels, samples) → (batch, filters, samples)."""
-        state = self.entrance(audio)
-        skipped = torch.zeros_like(state)
-        for first, second in zip(*self.branches, strict=True):
-            product = first(state) * second(state)
-            state = state + product
-            skipped = skipped + product
-        return skipped / len(self.branches[0])
-
-
-class _Dilated(nn.Module):
-    """A kernel of two, `dilation` samples apart, around the sample it computes."""
-
-    def __init__(self, filters: int, dilation: int, activation: str):
-        super().__init__()
-        self.pad = nn.ZeroPad1d((dilation // 2, dilation - dilation // 2))
-        self.convolution = nn.Conv1d(filters, filters, 2, dilation=dilation, bias=False)
-        self.norm, self.activation = nn.BatchNorm1d(filters), ACTIVATIONS[activation]()
-
-    def forward(self, state: Tensor) -> Tensor:
-        return self.activation(self.norm(self.convolution(self.pad(state))))
-
-
 def _scaled(layers: Sequence[Layer], width: float) -> list[Layer]:
     """Fewer filters; the single-channel layers stay what they are."""
     return [
@@ -170,11 +121,11 @@ def _scaled(layers: Sequence[Layer], width: float) -> list[Layer]:
     ]
 
 
-def _stack(layers: Sequence[Layer], depth: int, *, last: str, gate: str) -> nn.Sequential:
+def _stack(layers: Sequence[Layer], *, last: str, **block: Any) -> nn.Sequential:
     modules, channels = [], 1
     for position, layer in enumerate(layers):
         if layer.kind == "dilation_block":
-            modules.append(DilationBlock(channels, layer.filters, depth, gate=gate))
+            modules.append(DilationBlock(channels, layer.filters, **block))
         else:
             activation = last if position == len(layers) - 1 else "tanh"
             modules.append(_convolution(channels, layer, activation))
