@@ -29,11 +29,10 @@ def save(folder: Path, loop: Any) -> None:
     with replacing(folder / file) as partial:
         # Copies: two names of one tensor, as in tied weights, are refused otherwise.
         save_file({name: t.detach().clone().contiguous() for name, t in tensors.items()}, partial)
-    rates = {name: [g["lr"] for g in o.param_groups] for name, o in loop.optimisers.items()}
     counts = {"best": repr(loop.best), "waited": loop.waited, "plateau": loop.plateau}
     write_json(
         folder / "state.json",
-        {"tensors": file, "rates": rates, "history": loop.history, "counts": counts},
+        {"tensors": file, "rates": loop.rates, "history": loop.history, "counts": counts},
     )
     for old in folder.glob("epoch-*.safetensors"):
         if old.name != file:
@@ -49,23 +48,19 @@ def restore(folder: Path, loop: Any) -> None:
     loop.model.load_state_dict(_below(_MODEL, tensors))
     loop.best_weights = _below(_BEST, tensors)
     for name, optimiser in loop.optimisers.items():
-        _restore_optimiser(optimiser, _below(f"{_OPTIMISER}/{name}", tensors), state["rates"][name])
-    loop.history = state["history"]
+        _restore_optimiser(optimiser, _below(f"{_OPTIMISER}/{name}", tensors))
+    loop.rates, loop.history = state["rates"], state["history"]
     loop.best = float(state["counts"]["best"])
     loop.waited, loop.plateau = state["counts"]["waited"], state["counts"]["plateau"]
     _set_chance(_below(_CHANCE, tensors))
 
 
-def _restore_optimiser(
-    optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor], rates: list[float]
-) -> None:
+def _restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     fresh = optimiser.state_dict()
     moments: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, _, value = name.partition("/")
         moments.setdefault(int(index), {})[value] = tensor
-    for group, rate in zip(fresh["param_groups"], rates, strict=True):
-        group["lr"] = rate
     optimiser.load_state_dict({"state": moments, "param_groups": fresh["param_groups"]})
 
 

@@ -74,7 +74,8 @@ class Schedule:
     """How long and how fast. Patience counts epochs without a lower validation loss.
 
     plateau: after so many such epochs the rates are multiplied by `factor`. stop: after so many
-    training ends. Without validation data both look at the training loss.
+    training ends. Without validation data both look at the training loss. anneal: the rates also
+    follow half a cosine, step by step, down to zero at the end of the last epoch.
     """
 
     epochs: int
@@ -83,6 +84,7 @@ class Schedule:
     plateau: int = 0
     factor: float = 0.5
     stop: int = 0
+    anneal: bool = False
     keep_best: bool = False
     precision: str = "float32"
 
@@ -135,6 +137,7 @@ class _Loop:
             for name, player in players.items()
         }
         self.history: list[dict[str, float]] = []
+        self.rates = {name: player.rate for name, player in players.items()}
         self.best, self.waited, self.plateau = math.inf, 0, 0
         self.best_weights: dict[str, Tensor] = {}
 
@@ -161,7 +164,7 @@ class _Loop:
                 row |= self._pass(epoch, held_out, "validation", None)
         if not all(math.isfinite(value) for value in row.values()):
             raise Diverged(f"epoch {epoch}: the loss is no longer finite: {row}")
-        rates = {f"rate {n}": o.param_groups[0]["lr"] for n, o in self.optimisers.items()}
+        rates = {f"rate {who}": o.param_groups[0]["lr"] for who, o in self.optimisers.items()}
         seconds = round(time.monotonic() - started, 3)
         self.history.append({"epoch": epoch} | row | rates | {"seconds": seconds})
         self._judge(row[self._watched(row)])
@@ -174,6 +177,8 @@ class _Loop:
         sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device))
         items = 0
         for batch in self._batches(epoch, data, shuffled=progress is not None):
+            if progress:
+                self._set_rates(progress.done / progress.total)
             for who, player in self.players.items():
                 logged = self._turn(epoch, who, player, batch, learn=progress is not None)
                 for term, value in logged.items():
@@ -182,6 +187,13 @@ class _Loop:
             if progress:
                 progress.advance(**self._shown())
         return {term: float(value) / items for term, value in sums.items()}
+
+    def _set_rates(self, done: float) -> None:
+        """done: the share of all steps that lie behind."""
+        share = 0.5 * (1 + math.cos(math.pi * done)) if self.schedule.anneal else 1.0
+        for who, optimiser in self.optimisers.items():
+            for group in optimiser.param_groups:
+                group["lr"] = self.rates[who] * share
 
     def _turn(
         self, epoch: int, who: str, player: Player, batch: Batch, *, learn: bool
@@ -231,9 +243,7 @@ class _Loop:
         self.waited, self.plateau = self.waited + 1, self.plateau + 1
         if self.schedule.plateau and self.plateau >= self.schedule.plateau:
             self.plateau = 0
-            for optimiser in self.optimisers.values():
-                for group in optimiser.param_groups:
-                    group["lr"] *= self.schedule.factor
+            self.rates = {who: rate * self.schedule.factor for who, rate in self.rates.items()}
 
     def _should_stop(self) -> bool:
         return bool(self.schedule.stop) and self.waited >= self.schedule.stop
