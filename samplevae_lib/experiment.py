@@ -12,16 +12,17 @@ import os
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from samplevae_lib import cache, datasets, paths, plots, provenance, records, show, theses
+from samplevae_lib import cache, datasets, fits, paths, plots, provenance, records, show, theses
 from samplevae_lib.datasets import Dataset
 from samplevae_lib.files import write_json
+from samplevae_lib.fits import Fit
 from samplevae_lib.records import RecordError
 from samplevae_lib.settings import Settings
 from samplevae_lib.settings import load as load_settings
@@ -82,25 +83,17 @@ class Run:
         state in the folder `checkpoint` and goes on from what it finds there. The cache's key is
         the code of model and train, the untrained weights, the data, the seed and the options.
         """
-        import pandas as pd
+        return fits.fit(Fit(model, train, data, self.seed, options), self._origin(None))
+
+    def fit_all(self, wanted: Mapping[str, Fit]) -> dict[str, pd.DataFrame]:
+        """Train several models in place, side by side; returns each history by its name.
+
+        Each fit brings its own seed; see `fits.Fit`. What it needs must come from a module: a
+        function or class written in the notebook can't follow it into another process.
+        """
         import torch
 
-        weights = model.state_dict()
-        entry = cache.key(
-            model=type(model), layers=repr(model), weights=weights, train=train,
-            data=data, seed=self.seed, options=options,
-        )  # fmt: skip
-        if found := cache.load("models", entry):
-            arrays, notes = found
-            model.load_state_dict({name: torch.from_numpy(a) for name, a in arrays.items()})
-            return pd.DataFrame(notes["history"])
-        checkpoint = cache.checkpoint("models", entry)
-        history = train(model, data, seed=self.seed, checkpoint=checkpoint, **options)
-        arrays = {name: t.detach().cpu().numpy() for name, t in model.state_dict().items()}
-        notes = {"history": records.plain(history.to_dict("list")), **self._origin(None)}
-        cache.store("models", entry, arrays, notes)
-        cache.discard(checkpoint)
-        return history
+        return fits.fit_all(wanted, self._origin(None), workers=torch.get_num_threads())
 
     def cached(self, compute: Callable[..., dict], *inputs: Any, **options: Any) -> dict:
         """compute(*inputs, **options) → {name: array}, computed once for equal code and inputs."""
