@@ -1,4 +1,4 @@
-"""What the nearest neighbour of each item is, itself left out."""
+"""Who lies next to whom in a latent space, and where the middle of a class is."""
 
 from __future__ import annotations
 
@@ -27,3 +27,9 @@ def one_nn(latent: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def one_nn_accuracy(latent: np.ndarray, labels: np.ndarray) -> float:
     """Share of items whose nearest other item has their label (leave one out)."""
     return float((one_nn(latent, labels) == np.asarray(labels)).mean())
+
+
+def centres(latent: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """The mean of the items of each label, (dimensions,), in the order of the labels' names."""
+    latent, labels = np.asarray(latent), np.asarray(labels)
+    return {str(label): latent[labels == label].mean(0) for label in np.unique(labels)}

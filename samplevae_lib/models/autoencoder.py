@@ -91,7 +91,7 @@ class Autoencoder(nn.Module):
         if kind not in ENCODERS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
         self.kind = kind
-        encoder, decoder = (_scaled(table[kind], width) for table in (ENCODERS, DECODERS))
+        encoder, decoder = (scaled(table[kind], width) for table in (ENCODERS, DECODERS))
         block = {"depth": depth, "gate": gate, "recompute": recompute}
         self.encoder = _stack(encoder, last=bottleneck, **block)
         self.decoder = _stack(decoder, last=output, **block)
@@ -111,7 +111,7 @@ class Autoencoder(nn.Module):
         return self.decode(latent), latent
 
 
-def _scaled(layers: Sequence[Layer], width: float) -> list[Layer]:
+def scaled(layers: Sequence[Layer], width: float) -> list[Layer]:
     """Fewer filters; the single-channel layers stay what they are."""
     return [
         layer

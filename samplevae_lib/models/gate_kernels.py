@@ -48,9 +48,24 @@ def _parallel(kernel):
     return numba.njit(parallel=True, fastmath=_FAST, cache=True)(kernel)
 
 
+@numba.njit(cache=True)
+def _merged(means, squares, rows):
+    channels = means.shape[1]
+    merged = np.zeros((2, channels))
+    for chunk in range(len(means)):
+        size = min(ROWS, rows - chunk * ROWS)
+        share = size / (chunk * ROWS + size)  # of this chunk in all up to here
+        for c in range(channels):
+            step = means[chunk, c] - merged[0, c]
+            merged[0, c] += step * share
+            merged[1, c] += squares[chunk, c] + step * step * size * (1 - share)
+    merged[1] /= rows
+    return merged.astype(means.dtype)
+
+
 @_parallel
 def moments(branch):
-    """Mean of each channel and squares about it, for each chunk: (chunks, channels) twice."""
+    """Mean and variance of each channel, (2, channels); chunks are merged in double precision."""
     rows, channels = branch.shape
     chunks = (rows + ROWS - 1) // ROWS
     means = np.zeros((chunks, channels), branch.dtype)
@@ -66,7 +81,7 @@ def moments(branch):
             for c in range(channels):
                 away = branch[row, c] - means[chunk, c]
                 squares[chunk, c] += away * away
-    return means, squares
+    return _merged(means, squares, rows)
 
 
 @_parallel

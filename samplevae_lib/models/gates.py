@@ -62,14 +62,8 @@ class Compiled:
 
     @staticmethod
     def moments(branch: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance of each channel; chunks are merged in double precision."""
-        means, squares = (part.astype(np.float64) for part in kernels.moments(branch.numpy()))
-        sizes = np.full((len(means), 1), kernels.ROWS)
-        sizes[-1] = len(branch) - kernels.ROWS * (len(means) - 1)
-        mean = (means * sizes).sum(0) / len(branch)
-        between = ((means - mean) ** 2 * sizes).sum(0)
-        moments = np.stack([mean, (squares.sum(0) + between) / len(branch)])
-        return tuple(torch.from_numpy(moments.astype(np.float32)))
+        """As `Plain`'s."""
+        return tuple(torch.from_numpy(kernels.moments(branch.numpy())))
 
     @staticmethod
     def add_product(

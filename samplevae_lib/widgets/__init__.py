@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from samplevae_lib.widgets.audition import Audition, compare
+from samplevae_lib.widgets.morph import Morph
 
-__all__ = ["Audition", "compare"]
+__all__ = ["Audition", "Morph", "compare"]
