@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from samplevae_lib import theses
+from samplevae_lib import losses, theses
 from samplevae_lib.datasets import signals
+from samplevae_lib.models import tables
 from samplevae_lib.models.autoencoder import (
     DECODERS,
     ENCODERS,
@@ -17,6 +18,7 @@ from samplevae_lib.models.autoencoder import (
     Autoencoder,
 )
 from samplevae_lib.models.bottleneck import Classifier, GaussianBottleneck, Posterior, SignalVAE
+from samplevae_lib.models.dilation import receptive_field
 from samplevae_lib.training import Player, Schedule, fit
 
 
@@ -67,19 +69,52 @@ def test_an_unknown_kind_is_refused():
         Autoencoder("deep")
 
 
+def test_the_printed_rows_meet_the_layers_one_by_one():
+    dilated = tables.as_printed("L-T4.1", "dilated")
+    assert list(dilated.index)[:4] == [f"dilated · {number}" for number in ("1", "2", "3:7", "8")]
+    theirs = theses.published("L-T4.1").loc[dilated.index, ["filters", "kernel", "stride"]]
+    assert (dilated[["filters", "kernel", "stride"]] == theirs.astype(int)).all(axis=None)
+    assert dilated.loc["dilated · 2", "layer"] == "50 x dilation_block"
+    assert dilated.loc["dilated · 3:7", "length"] == 256
+    assert dilated["length"].iloc[-1] == 8192
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_tables_parameters_are_all_of_the_models(kind):
+    listed = tables.layers(kind, width=0.25, depth=3)
+    model = Autoencoder(kind, width=0.25, depth=3)
+    assert listed["parameters"].sum() == sum(p.numel() for p in model.parameters())
+    assert tables.shrinking(kind) == 32
+
+
+def test_a_built_block_sees_what_was_counted():
+    for branch, period in enumerate((10, 5)):
+        assert tables.receptive_field(branch, depth=12) == receptive_field(period, 12)
+
+
+def test_the_terms_of_a_vae_are_sums_over_samples_and_dimensions():
+    torch.manual_seed(0)
+    vae = SignalVAE(Autoencoder("convolutional", width=0.05), GaussianBottleneck(16, 2)).eval()
+    audio = torch.randn(4, 512)
+    made, terms = vae(audio), losses.variational(vae, (audio,))
+    assert terms["error"].item() == pytest.approx(
+        512 * nn.functional.mse_loss(made.audio, audio).item(), rel=1e-5
+    )
+    divergence = made.posterior.divergence().sum().item() / 4
+    assert terms["divergence"].item() == pytest.approx(divergence, rel=1e-5)
+    plain = losses.mean_square(vae.autoencoder, (audio,))["error"]
+    assert plain.item() == pytest.approx(
+        nn.functional.mse_loss(vae.autoencoder(audio)[0], audio).item()
+    )
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_model_learns_one_batch_by_heart(kind):
     torch.manual_seed(0)
     batch = torch.tensor(signals.load(kind="families", count=3, noise=0.0, seed=0).audio) * 0.9
     # Ten layers are one period of the wide branch: it then sees all of the 512 samples.
     model = Autoencoder(kind, width=0.25, depth=10)
-    players = {
-        "model": Player(
-            lambda m, b: {"error": nn.functional.mse_loss(m(b[0])[0], b[0])},
-            {"error": 1.0},
-            rate=0.01,
-        )
-    }
+    players = {"model": Player(losses.mean_square, {"error": 1.0}, rate=0.01)}
     schedule = Schedule(200, 3, plateau=15, factor=0.7)
     history = fit(model, (batch,), players=players, schedule=schedule)
     assert history["train error"].iloc[-1] < 0.05 * float(batch.square().mean())

@@ -110,11 +110,12 @@ class Killed(Exception):
     pass
 
 
+@pytest.mark.parametrize("anneal", [False, True])
 @pytest.mark.parametrize("optimiser", ["adam", "adamw", "rmsprop", "sgd"])
-def test_a_killed_training_goes_on_to_the_same_numbers(tmp_path, monkeypatch, optimiser):
+def test_a_killed_training_goes_on_to_the_same_numbers(tmp_path, monkeypatch, optimiser, anneal):
     monkeypatch.setattr(training, "SAVE_SECONDS", -1.0)
     options = {"momentum": 0.9} if optimiser in ("sgd", "rmsprop") else {}
-    schedule = Schedule(6, 8, clip=1.0, plateau=1, keep_best=True)
+    schedule = Schedule(6, 8, clip=1.0, plateau=1, anneal=anneal, keep_best=True)
     run = partial(fit, schedule=schedule, validation=DATA, seed=3)
     straight = network()
     whole = run(straight, DATA, players=lone(noisy_error, optimiser=optimiser, options=options))
@@ -151,6 +152,30 @@ def test_a_plateau_lowers_the_rate_and_patience_ends():
     history = fit(line(), DATA, players=lone(never_better, rate=1.0), schedule=schedule)
     # The first epoch is the best, five more are not better; each second of them costs a tenth.
     assert history["rate model"].tolist() == pytest.approx([1.0, 1.0, 1.0, 0.1, 0.1, 0.01])
+
+
+def test_an_annealed_rate_follows_half_a_cosine_to_nothing():
+    rates = []
+
+    def watching(model, batch):
+        rates.append(optimisers[-1].param_groups[0]["lr"])
+        return squared_error(model, batch)
+
+    optimisers = []
+
+    class Watched(torch.optim.SGD):
+        def __init__(self, *given, **options):
+            super().__init__(*given, **options)
+            optimisers.append(self)
+
+    training.OPTIMISERS["watched"] = Watched
+    try:
+        players = lone(watching, optimiser="watched", rate=0.8)
+        fit(line(), DATA, players=players, schedule=Schedule(2, 8, anneal=True))
+    finally:
+        del training.OPTIMISERS["watched"]
+    expected = [0.4 * (1 + math.cos(math.pi * step / 6)) for step in range(6)]
+    assert rates == pytest.approx(expected)
 
 
 def test_the_best_weights_are_kept():

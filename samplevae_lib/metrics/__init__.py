@@ -8,6 +8,6 @@ from samplevae_lib.metrics.levels import residual_db, snr_db
 from samplevae_lib.metrics.neighbours import centres, one_nn, one_nn_accuracy
 
 __all__ = [
-    "Interval", "centres", "decimation_residual", "dominant_frequency", "folded", "interval", "one_nn",
-    "one_nn_accuracy", "residual_db", "snr_db",
+    "Interval", "centres", "decimation_residual", "dominant_frequency", "folded", "interval",
+    "one_nn", "one_nn_accuracy", "residual_db", "snr_db",
 ]  # fmt: skip

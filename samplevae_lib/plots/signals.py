@@ -120,7 +120,9 @@ def _spectrum(signal: np.ndarray) -> np.ndarray:
     """Magnitude, (bins, frames)."""
     import librosa
 
-    return np.abs(librosa.stft(np.asarray(signal, np.float32), n_fft=_N_FFT, hop_length=_HOP))
+    # Reflected at its ends: a jump to silence would paint bars that no signal has.
+    padded = np.pad(np.asarray(signal, np.float32), _N_FFT // 2, mode="reflect")
+    return np.abs(librosa.stft(padded, n_fft=_N_FFT, hop_length=_HOP, center=False))
 
 
 def _spectrogram(

@@ -1,0 +1,108 @@
+"""Figures of signals and latents show what they were given, on the scales they name."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+
+from samplevae_lib.datasets.signals import sine
+from samplevae_lib.metrics import folded
+from samplevae_lib.plots import COLOURS, latents, signals
+
+mpl.use("agg")
+import matplotlib.pyplot as plt
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def drawn(axis) -> list[np.ndarray]:
+    return [np.column_stack(line.get_data()) for line in axis.lines]
+
+
+def families() -> latents.Latent:
+    rng = np.random.default_rng(0)
+    return latents.Latent(rng.normal(size=(30, 2)), np.repeat(["a", "b", "c"], 10))
+
+
+def test_waveforms_have_a_panel_each_over_seconds():
+    figure = signals.waveforms(np.arange(20.0).reshape(2, 10), 5.0, ["one", "two"])
+    assert [axis.get_title(loc="left") for axis in figure.axes] == ["one", "two"]
+    assert drawn(figure.axes[1])[0][[0, -1]].tolist() == [[0, 10], [1.8, 19]]
+    assert figure.axes[1].get_xlim() == (0, 2)
+
+
+def test_a_triple_shows_input_output_and_what_is_missing_on_one_scale():
+    tone = sine(500.0)
+    figure = signals.triples(tone[None], 0.9 * tone[None], 16000, ["model"])
+    left, middle, right = (axis.images[0].get_array() for axis in figure.axes[:3])
+    assert left.max() == pytest.approx(0)
+    assert middle.max() == pytest.approx(20 * np.log10(0.9))
+    assert right.max() == pytest.approx(-20, abs=1e-3)
+    loudest = left.max(axis=1).argmax() * 16000 / 1024
+    assert loudest == pytest.approx(500, abs=16)
+    assert [axis.get_title() for axis in figure.axes[:3]] == ["input", "model", "residual"]
+
+
+def test_the_sweep_tells_what_fits_from_what_does_not():
+    hertz = np.array([100.0, 300.0, 480.0])
+    latent = folded(hertz, 500)[None] + np.array([[0.5, 0, 100]])
+    figure = signals.folding(hertz, {"model": latent}, 500, bin_width=2.0)
+    formula, fits, others = drawn(figure.axes[0])
+    assert np.allclose(formula[:, 1], folded(formula[:, 0], 500))
+    assert fits[:, 0].tolist() == [100, 300]
+    assert others.tolist() == [[480, 120]]
+    assert figure.axes[0].get_title() == "model: 67% fit"
+
+
+def test_histories_have_a_colour_for_each_model_and_one_entry_in_the_legend():
+    history = pd.DataFrame({"epoch": [0, 1], "error": [1.0, 0.5]})
+    figure = signals.histories({"a": [history, history], "b": [history]}, "error", "error")
+    axis = figure.axes[0]
+    assert [line.get_color() for line in axis.lines] == [COLOURS[0], COLOURS[0], COLOURS[1]]
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["a", "b"]
+    assert drawn(axis)[0].tolist() == [[1, 1], [2, 0.5]]
+
+
+def test_a_scatter_has_every_point_under_its_label():
+    figure = latents.scatters({"one": families(), "two": families()})
+    lines = figure.axes[0].lines
+    assert [line.get_label() for line in lines] == ["a", "b", "c"]
+    assert np.array_equal(np.concatenate(drawn(figure.axes[0])), families().points)
+    assert figure.axes[0].get_legend() is not None
+    assert figure.axes[1].get_legend() is None
+
+
+def test_panels_that_no_latent_needs_are_hidden():
+    figure = latents.scatters({str(i): families() for i in range(5)}, columns=3)
+    assert [axis.get_visible() for axis in figure.axes] == [True] * 5 + [False]
+
+
+def test_pairs_stand_beside_their_model():
+    pair = latents.Pair(np.zeros(8), np.ones(8))
+    pairs = {"model": dict.fromkeys("abc", pair)}
+    figure = latents.with_pairs({"model": families()}, pairs, heads=("noisy", "clean"))
+    scatter, *grid = figure.axes
+    assert scatter.get_title() == "model"
+    assert [axis.get_title() for axis in grid[:2]] == ["noisy", "clean"]
+    assert [axis.get_ylabel() for axis in grid[::2]] == ["a", "b", "c"]
+    assert drawn(grid[1])[0][:, 1].tolist() == [1.0] * 8
+
+
+def test_a_path_is_numbered_from_its_beginning():
+    points = np.linspace([0, 0], [1, 1], 4)
+    figure = latents.path(families(), points, "way")
+    axis = figure.axes[0]
+    assert [text.get_text() for text in axis.texts] == ["1", "2", "3", "4"]
+    assert np.array_equal(drawn(axis)[-1], points)
+
+
+def test_steps_share_their_scales():
+    figure = latents.steps(np.array([[0.0, 1], [0, 3], [0, -2]]), ["1", "2", "3"], columns=2)
+    assert len({axis.get_ylim() for axis in figure.axes}) == 1
+    assert [axis.get_visible() for axis in figure.axes] == [True, True, True, False]
