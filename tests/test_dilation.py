@@ -172,3 +172,12 @@ def test_under_mixed_precision_the_block_still_computes_in_single():
         mixed = made(audio)
     assert mixed.dtype == torch.float32
     assert torch.equal(mixed, made(audio))
+
+
+@pytest.mark.parametrize("where", ["input", "weight", "gain"])
+def test_what_is_no_number_stays_visible(where):
+    made, audio = block(depth=3), noise(2, 3, 64)
+    branch = made.branches[1][1]
+    broken = {"input": audio, "weight": branch.convolution.weight, "gain": branch.norm.weight}
+    broken[where].data.view(-1)[0] = float("nan")
+    assert made(audio).isnan().any()
