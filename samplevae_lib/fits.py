@@ -193,7 +193,7 @@ def _work(packed: bytes, checkpoint: Path, report: Path) -> bytes:
     import torch
 
     torch.set_num_threads(1)
-    os.environ |= {"SAMPLEVAE_PROGRESS": str(report), "TQDM_DISABLE": "1"}
+    os.environ["SAMPLEVAE_PROGRESS"] = str(report)
     one: Fit = pickle.loads(packed)
     history = one.run(checkpoint)
     return pickle.dumps((_weights(one.model), history))

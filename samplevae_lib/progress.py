@@ -1,7 +1,7 @@
 """One progress bar for everything a person waits for, in a terminal, a notebook or the runner.
 
-In a notebook that the runner executes nobody sees the bar, so its state is also written to
-the file that `SAMPLEVAE_PROGRESS` names, and the runner shows it.
+In a notebook that the runner executes, and in a process that trains beside others, nobody sees a
+bar: there its state goes to the file that `SAMPLEVAE_PROGRESS` names, for another process to show.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Progress:
         self._bar = tqdm(
             total=total, initial=start, desc=label, unit=unit, unit_scale=unit == "B",
             delay=QUIET_SECONDS, leave=False, mininterval=REPORT_SECONDS,
+            disable=bool(os.environ.get("SAMPLEVAE_PROGRESS")),
         )  # fmt: skip
 
     def __enter__(self) -> Progress:

@@ -50,14 +50,15 @@ def test_a_triple_shows_input_output_and_what_is_missing_on_one_scale():
 
 
 def test_the_sweep_tells_what_fits_from_what_does_not():
-    hertz = np.array([100.0, 300.0, 480.0])
-    latent = folded(hertz, 500)[None] + np.array([[0.5, 0, 100]])
+    hertz = np.array([100.0, 300.0, 480.0, 120.0])
+    latent = np.array([[100.5, 200.0, 120.0, 240.0]])
     figure = signals.folding(hertz, {"model": latent}, 500, bin_width=2.0)
-    formula, fits, others = drawn(figure.axes[0])
+    formula, fits, doubled, others = drawn(figure.axes[0])
+    assert doubled.tolist() == [[120, 240]]
     assert np.allclose(formula[:, 1], folded(formula[:, 0], 500))
     assert fits[:, 0].tolist() == [100, 300]
     assert others.tolist() == [[480, 120]]
-    assert figure.axes[0].get_title() == "model: 67% fit"
+    assert figure.axes[0].get_title() == "model: 50% fit"
 
 
 def test_histories_have_a_colour_for_each_model_and_one_entry_in_the_legend():

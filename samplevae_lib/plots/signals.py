@@ -75,7 +75,7 @@ def folding(
     """The latent's strongest frequency over that of the sine, against the folding formula.
 
     hertz: (n,). measured: for each model (seeds, n), Hz. What lies further than `bin_width` from
-    the formula is drawn in another colour.
+    the formula is drawn in other colours: one where it fits twice the frequency, folded.
     """
     import matplotlib.pyplot as plt
 
@@ -85,13 +85,16 @@ def folding(
     fine = np.linspace(0, hertz.max(), 4000)
     for axis, (name, latent) in zip(axes[:, 0], measured.items(), strict=True):
         axis.plot(fine, folded(fine, rate), color="0.8", linewidth=3, label="folding formula")
-        fits = np.abs(latent - folded(hertz, rate)) <= bin_width
+        fits, doubled = (
+            np.abs(latent - folded(times * hertz, rate)) <= bin_width for times in (1, 2)
+        )
         every = np.broadcast_to(hertz, latent.shape)
-        for which, colour, label in ((fits, COLOURS[0], "fits"), (~fits, COLOURS[1], "does not")):
+        classes = {"fits": fits, "second harmonic": doubled & ~fits, "neither": ~(doubled | fits)}
+        for colour, (label, which) in zip(COLOURS, classes.items(), strict=False):
             axis.plot(every[which], latent[which], ".", markersize=3, color=colour, label=label)
         axis.set(title=f"{name}: {fits.mean():.0%} fit", ylabel="latent, Hz")
         axis.set_xlim(hertz.min(), hertz.max())
-    axes[0, 0].legend(ncols=3, loc="upper right", fontsize=8, bbox_to_anchor=(1, 1.25))
+    axes[0, 0].legend(ncols=4, loc="upper right", fontsize=8, bbox_to_anchor=(1, 1.25))
     axes[-1, 0].set_xlabel("frequency of the sine, Hz")
     return figure
 
