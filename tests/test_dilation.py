@@ -69,18 +69,29 @@ def test_a_block_is_the_mean_of_the_products_of_its_branches():
     assert made(audio)[0, 0, 4].item() == pytest.approx(expected, abs=1e-4)  # batch norm's epsilon
 
 
-def test_an_unknown_gate_is_refused():
+def test_a_causal_block_sees_only_what_was():
+    made, audio = block(padding="causal").eval(), noise(1, 3, 300)
+    later = audio.clone()
+    later[..., 200:] += 1
+    before, after = made(audio), made(later)
+    assert torch.equal(before[..., :200], after[..., :200])
+    assert not torch.equal(before[..., 200], after[..., 200])
+
+
+def test_an_unknown_gate_or_padding_is_refused():
     with pytest.raises(ValueError, match="gate must be one of tanh, sigmoid, not 'relu'"):
         DilationBlock(2, 2, gate="relu")
+    with pytest.raises(ValueError, match="padding must be one of centred, causal, not 'same'"):
+        DilationBlock(2, 2, padding="same")
 
 
 # The quick way and the plain one.
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 700), (5, 3, 64), (1, 3, 33)])
-@pytest.mark.parametrize("recompute", [False, True])
-def test_values_and_gradients_are_those_of_the_plain_loop(shape, recompute):
-    made, audio = block(recompute=recompute), noise(*shape)
+@pytest.mark.parametrize(("padding", "recompute"), [("centred", False), ("causal", True)])
+def test_values_and_gradients_are_those_of_the_plain_loop(shape, padding, recompute):
+    made, audio = block(padding=padding, recompute=recompute), noise(*shape)
     ours, theirs = (step(made, way, audio) for way in (DilationBlock.forward, plain_loop))
     assert_alike(ours, theirs, 1e-4)
 

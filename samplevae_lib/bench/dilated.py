@@ -44,9 +44,7 @@ def plain_loop(block: DilationBlock, audio: Tensor) -> Tensor:
 
 def plain_branch(branch: Branch, state: Tensor) -> Tensor:
     """Pad, convolve, normalise, activate."""
-    (dilation,) = branch.convolution.dilation
-    padded = F.pad(state, (dilation // 2, dilation - dilation // 2))
-    return torch.tanh(branch.norm(branch.convolution(padded)))
+    return torch.tanh(branch.norm(branch.convolution(F.pad(state, branch.around))))
 
 
 def step(block: DilationBlock, forward, audio: Tensor) -> list[Tensor]:

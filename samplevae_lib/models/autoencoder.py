@@ -73,7 +73,8 @@ class Autoencoder(nn.Module):
     """(batch, samples) → reconstruction (batch, samples) and latent (batch, samples / 32).
 
     width scales the number of filters, depth is the number of layers in a dilation block: the
-    paper's size is width 1, depth 50. gate, recompute: see `DilationBlock`.
+    paper's size is width 1, depth 50. gate, padding, recompute: see
+    `DilationBlock`.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Autoencoder(nn.Module):
         bottleneck: str = "tanh",
         output: str = "tanh",
         gate: str = "tanh",
+        padding: str = "centred",
         recompute: bool = False,
     ):
         super().__init__()
@@ -92,7 +94,7 @@ class Autoencoder(nn.Module):
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
         self.kind = kind
         encoder, decoder = (scaled(table[kind], width) for table in (ENCODERS, DECODERS))
-        block = {"depth": depth, "gate": gate, "recompute": recompute}
+        block = {"depth": depth, "gate": gate, "padding": padding, "recompute": recompute}
         self.encoder = _stack(encoder, last=bottleneck, **block)
         self.decoder = _stack(decoder, last=output, **block)
 

@@ -17,6 +17,7 @@ from samplevae_lib.models.gates import GATES, Gate, fitting
 
 LAYERS = 50
 PERIODS = (10, 5)  # after so many layers the dilation of a branch starts again from 1
+PADDINGS = ("centred", "causal")
 
 
 def dilations(period: int, layers: int = LAYERS) -> list[int]:
@@ -34,7 +35,8 @@ class DilationBlock(nn.Module):
 
     input_i = input_{i−1} + a_{i−1} · b_{i−1};  output = mean of all a · b.
     The thesis doesn't say how the 16 channels before the block become 32: a 1×1 convolution here.
-    gate: the second branch's activation. recompute: keep a third of the memory, for one more
+    gate: the second branch's activation. padding: a kernel stands around the sample it computes
+    ("centred"), or ends with it ("causal"). recompute: keep a third of the memory, for one more
     convolution a branch. The block computes in single precision also where the rest is mixed.
     """
 
@@ -45,16 +47,18 @@ class DilationBlock(nn.Module):
         *,
         depth: int = LAYERS,
         gate: str = "tanh",
+        padding: str = "centred",
         recompute: bool = False,
     ):
         super().__init__()
-        if gate not in GATES:
-            raise ValueError(f"gate must be one of {', '.join(GATES)}, not {gate!r}")
+        for what, value, known in (("gate", gate, GATES), ("padding", padding, PADDINGS)):
+            if value not in known:
+                raise ValueError(f"{what} must be one of {', '.join(known)}, not {value!r}")
         self.gate, self.recompute = GATES[gate], recompute
         same = channels == filters
         self.entrance = nn.Identity() if same else nn.Conv1d(channels, filters, 1)
         self.branches = nn.ModuleList(
-            nn.ModuleList(Branch(filters, dilation) for dilation in dilations(period, depth))
+            nn.ModuleList(Branch(filters, d, padding) for d in dilations(period, depth))
             for period in PERIODS
         )
 
@@ -72,10 +76,15 @@ class DilationBlock(nn.Module):
 
 
 class Branch(nn.Module):
-    """A kernel of two, `dilation` samples apart, around the sample it computes; its batch norm."""
+    """A kernel of two, `dilation` samples apart, and its batch norm.
 
-    def __init__(self, filters: int, dilation: int):
+    around: zeros before and behind the signal, which keep its length.
+    """
+
+    def __init__(self, filters: int, dilation: int, padding: str = "centred"):
         super().__init__()
+        before = dilation if padding == "causal" else dilation // 2
+        self.dilation, self.around = dilation, (before, dilation - before)
         self.convolution = nn.Conv1d(filters, filters, 2, dilation=dilation, bias=False)
         self.norm = nn.BatchNorm1d(filters)
 
@@ -133,22 +142,19 @@ def _kernel(branch: Branch) -> Tensor:
     return weight.contiguous(memory_format=torch.channels_last)
 
 
-def _image(state: Tensor, dilation: int) -> tuple[Tensor, list[int]]:
+def _image(state: Tensor, branch: Branch) -> tuple[Tensor, list[int]]:
     """(batch, samples, filters) as (batch, filters, 1, samples), uncopied, and how to pad it.
 
-    Half the dilation on either side; if that is odd it can't be left to the convolution.
+    Padding that is not the same on either side can't be left to the convolution.
     """
     image = state.unsqueeze(1).permute(0, 3, 1, 2)
-    half = dilation // 2
-    if dilation % 2:
-        return F.pad(image, (half, dilation - half)), [0, 0]
-    return image, [0, half]
+    before, behind = branch.around
+    return (image, [0, before]) if before == behind else (F.pad(image, branch.around), [0, 0])
 
 
 def _convolve(state: Tensor, kernel: Tensor, branch: Branch) -> Tensor:
-    (dilation,) = branch.convolution.dilation
-    image, padding = _image(state, dilation)
-    convolved = F.conv2d(image, kernel, padding=padding, dilation=[1, dilation])
+    image, padding = _image(state, branch)
+    convolved = F.conv2d(image, kernel, padding=padding, dilation=[1, branch.dilation])
     return convolved.permute(0, 2, 3, 1).squeeze(1).contiguous()
 
 
@@ -156,16 +162,15 @@ def _unconvolve(
     gradient: Tensor, state: Tensor, kernel: Tensor, branch: Branch
 ) -> tuple[Tensor, Tensor]:
     """Gradients of the state, (batch, samples, filters), and of the kernel."""
-    (dilation,) = branch.convolution.dilation
-    image, padding = _image(state, dilation)
+    image, padding = _image(state, branch)
     arriving = gradient.unsqueeze(1).permute(0, 3, 1, 2)
     to_image, to_kernel, _ = torch.ops.aten.convolution_backward(
-        arriving, image, kernel, None, [1, 1], padding, [1, dilation], False, [0, 0], 1,
+        arriving, image, kernel, None, [1, 1], padding, [1, branch.dilation], False, [0, 0], 1,
         [True, True, False],
     )  # fmt: skip
-    if dilation % 2:
-        to_image = to_image[..., dilation // 2 : dilation // 2 + state.shape[1]]
-    return to_image.permute(0, 2, 3, 1).squeeze(1), to_kernel.squeeze(2)
+    first = branch.around[0] - padding[1]
+    own = to_image[..., first : first + state.shape[1]]
+    return own.permute(0, 2, 3, 1).squeeze(1), to_kernel.squeeze(2)
 
 
 def _norm(convolved: Tensor, branch: Branch, training: bool) -> Tensor:
