@@ -79,7 +79,8 @@ def fit_all(
     """
     keys = {name: one.key() for name, one in fits.items()}
     found = {name: _known(one, keys[name]) for name, one in fits.items()}
-    missing = {name: one for name, one in fits.items() if found[name] is None}
+    lacking = {keys[name]: name for name in reversed(fits) if found[name] is None}
+    missing = {name: fits[name] for name in reversed(lacking.values())}  # of twins, the first
     if missing and (workers == 1 or _has_gpu()):
         found |= {name: fit(one, origin) for name, one in missing.items()}
     elif missing:
@@ -87,7 +88,8 @@ def fit_all(
             _load_weights(fits[name].model, weights)
             _keep(fits[name], keys[name], history, origin)
             found[name] = history
-    return found
+    twins = [name for name in fits if found[name] is None]
+    return found | {name: _known(fits[name], keys[name]) for name in twins}
 
 
 def _known(one: Fit, key: str) -> pd.DataFrame | None:

@@ -99,6 +99,16 @@ def test_only_what_the_cache_lacks_is_trained(monkeypatch):
     assert trained == ["new"]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_of_twins_one_is_trained(workers):
+    twins = {"one": one(0), "other": one(0), "else": one(1)}
+    histories = fit_all(twins, ORIGIN, workers=workers)
+    assert list(histories) == list(twins)
+    assert histories["one"].equals(histories["other"])  # seconds too
+    assert torch.equal(weights(twins["one"]), weights(twins["other"]))
+    assert not torch.equal(weights(twins["one"]), weights(twins["else"]))
+
+
 def broken(model: nn.Module, data: tuple, **options: object) -> None:
     raise ArithmeticError("the loss is no longer finite")
 
