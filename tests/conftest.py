@@ -1,10 +1,12 @@
-"""What tests share: folders of their own, and the real recordings where they are at hand."""
+"""What tests share: folders of their own, the real recordings where they are at hand, a browser."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,3 +50,35 @@ def real(recordings: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SAMPLEVAE_MIRROR", str(MIRROR))
     monkeypatch.setenv("SAMPLEVAE_DATA", str(recordings))
     return recordings
+
+
+@pytest.fixture(scope="module")
+def tab(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A tab of a real browser, with the arguments BROWSER and the size VIEWPORT of the module."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if not program:
+        pytest.skip("neither chromium nor google-chrome is on the path")
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(
+            executable_path=program, args=arguments + request.module.BROWSER
+        )
+        yield running.new_page(viewport=request.module.VIEWPORT)
+        running.close()
+
+
+@pytest.fixture
+def heeded(tab: Any) -> Iterator[Any]:
+    """The same; a page that complains fails its test."""
+    complaints = []
+
+    def heed(message: Any) -> None:
+        complaints.append(getattr(message, "text", message))
+
+    for kind in ("console", "pageerror"):
+        tab.on(kind, heed)
+    yield tab
+    for kind in ("console", "pageerror"):
+        tab.remove_listener(kind, heed)
+    assert complaints == []
