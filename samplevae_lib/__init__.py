@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 _FLOORS = (
     "audio", "cache", "datasets", "experiment", "fits", "losses", "metrics", "models", "paths",
-    "plots", "settings", "show", "theses", "training", "widgets",
+    "plots", "settings", "show", "spectral", "theses", "training", "widgets",
 )  # fmt: skip
 
 
