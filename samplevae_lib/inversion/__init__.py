@@ -1,0 +1,99 @@
+"""From a spectrogram back to sound: `invert` with one of METHODS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from samplevae_lib.inversion.griffin_lim import griffin_lim, mel_griffin_lim, no_phase
+from samplevae_lib.progress import track
+from samplevae_lib.spectral import Signal, Spectrogram
+
+_CHUNK = 8  # clips at a time: what one iteration touches stays in the cache
+
+
+class Method(NamedTuple):
+    """invert(spectra (clips, bins, frames), spec, seed, **options) → (clips, samples).
+
+    kind: of the spectrograms it takes.
+    """
+
+    invert: Callable[..., Tensor]
+    kind: str
+    paper: str
+
+
+METHODS = {
+    "no_phase": Method(no_phase, "stft", "all phases zero: the floor of every comparison"),
+    "griffin_lim": Method(
+        griffin_lim, "stft",
+        "Griffin and Lim, IEEE TASSP 32 (1984); Perraudin, Balazs and Søndergaard, WASPAA 2013",
+    ),
+    "mel_griffin_lim": Method(
+        mel_griffin_lim, "mel", "Griffin and Lim (1984), on the non-negative inverse of the bands"
+    ),
+}  # fmt: skip
+
+
+def invert(
+    spectrum: Signal,
+    spec: Spectrogram,
+    *,
+    method: str = "griffin_lim",
+    length: int | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> Signal:
+    """(…, bins, frames) → (…, length), an array for an array, a tensor for a tensor.
+
+    length: samples of the sound; hop · (frames − 1) if not given. options: the method's own. The
+    same seed gives the same sound. Silence in gives silence out.
+    """
+    if isinstance(spectrum, np.ndarray):
+        tensor = torch.from_numpy(np.ascontiguousarray(spectrum))
+        return invert(tensor, spec, method=method, length=length, seed=seed, **options).numpy()
+    chosen = _checked(spectrum, spec, method)
+    length = _length(spectrum, spec, length)
+    flat = spectrum.reshape(-1, *spectrum.shape[-2:])
+    chunks = track(flat.split(_CHUNK), method, total=-(-len(flat) // _CHUNK))
+    made = [
+        chosen.invert(chunk, spec, seed=seed + number, **options)
+        for number, chunk in enumerate(chunks)
+    ]
+    sound = _fitted(torch.cat(made), length)
+    return sound.reshape(*spectrum.shape[:-2], length)
+
+
+def _checked(spectrum: Tensor, spec: Spectrogram, method: str) -> Method:
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
+    if METHODS[method].kind != spec.kind:
+        fitting = [name for name, known in METHODS.items() if known.kind == spec.kind]
+        raise ValueError(
+            f"{method} takes {METHODS[method].kind} spectrograms, not {spec.kind}; for those there "
+            f"is {', '.join(fitting) or 'none yet'}"
+        )
+    spec.check(spectrum)
+    return METHODS[method]
+
+
+def _length(spectrum: Tensor, spec: Spectrogram, length: int | None) -> int:
+    frames = spectrum.shape[-1]
+    if length is None:
+        return spec.hop * (frames - 1)
+    if spec.frames(length) != frames:
+        raise ValueError(
+            f"length {length} has {spec.frames(length)} frames at hop {spec.hop}, but the "
+            f"spectrogram has {frames}: expected {spec.hop * (frames - 1)} to "
+            f"{spec.hop * frames - 1} samples"
+        )
+    return length
+
+
+def _fitted(sound: Tensor, length: int) -> Tensor:
+    """Cut, or followed by silence."""
+    return torch.nn.functional.pad(sound, (0, length - sound.shape[-1]))
