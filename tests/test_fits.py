@@ -69,14 +69,14 @@ def test_what_decides_the_result_is_in_the_key(other):
 
 def test_several_at_once_are_those_trained_one_by_one(capfd):
     before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")}
-    together = {"a": one(0, epochs=100), "b": one(1), "c": one(2)}
+    together = {"a": one(0, epochs=60), "b": one(1), "c": one(2)}
     histories = fit_all(together, ORIGIN, workers=2)
     assert "training: " not in capfd.readouterr().err  # no bar of a worker's, only the one of all
     assert list(histories) == ["a", "b", "c"]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     for seed, name in enumerate("abc"):
-        alone = one(seed, epochs=100 if name == "a" else 2)
+        alone = one(seed, epochs=60 if name == "a" else 2)
         history = alone.run(sv.cache.checkpoint("models", f"alone-{name}"))
         assert torch.equal(weights(alone), weights(together[name]))
         columns = [column for column in history if column != "seconds"]
@@ -99,7 +99,7 @@ def test_only_what_the_cache_lacks_is_trained(monkeypatch):
     assert trained == ["new"]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_of_twins_one_is_trained(workers):
     twins = {"one": one(0), "other": one(0), "else": one(1)}
     histories = fit_all(twins, ORIGIN, workers=workers)
