@@ -119,6 +119,7 @@ def scatter(axes: Axes, latent: Latent) -> None:
             color=COLOURS[position % len(COLOURS)], markeredgewidth=0, label=str(label),
         )  # fmt: skip
     axes.set(xlabel="z₁", ylabel="z₂")
+    axes.locator_params(nbins=4)  # a small latent has long numbers, which would meet
 
 
 def _pair(axes: np.ndarray, pair: Pair, label: str) -> None:
