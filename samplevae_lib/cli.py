@@ -11,7 +11,7 @@ from typing import Any
 
 from samplevae_lib import paths
 
-BENCHES = ("datasets", "dilated", "inversion")
+BENCHES = ("datasets", "dilated", "inversion", "odg")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -29,7 +29,7 @@ MACHINE_PATHS = ["/" + "work/", ".." + "/shared"]
 COMES_WITH = {
     "sklearn": "scikit-learn", "umap": "umap-learn", "PIL": "matplotlib", "cycler": "matplotlib",
     "IPython": "jupyterlab", "nbformat": "nbconvert", "requests": "pooch", "scipy": "librosa",
-    "packaging": "pooch",
+    "packaging": "pooch", "chromaprint": "pyacoustid",
 }  # fmt: skip
 
 each_module = pytest.mark.parametrize(
