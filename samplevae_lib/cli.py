@@ -1,4 +1,4 @@
-"""The command line: `python -m samplevae_lib run` and `bench`."""
+"""The command line: `python -m samplevae_lib run`, `bench` and `vocoder`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from samplevae_lib import paths
 
+VOCODERS = ("16000", "22050")
 BENCHES = ("datasets", "dilated", "inversion", "odg")
 
 
@@ -18,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        return {"run": _run, "bench": _bench}[options.command](options)
+        return {"run": _run, "bench": _bench, "vocoder": _vocoder}[options.command](options)
     except (ValueError, RuntimeError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2
@@ -51,6 +52,13 @@ def _bench(options: argparse.Namespace) -> int:
     return 0
 
 
+def _vocoder(options: argparse.Namespace) -> int:
+    from samplevae_lib.inversion import recipe
+
+    print(recipe.ship(options.name, data=options.data, seed=options.seed))
+    return 0
+
+
 def _parameter(given: str) -> tuple[str, Any]:
     name, equals, value = given.partition("=")
     if not equals:
@@ -79,6 +87,10 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     bench = commands.add_parser("bench", help="measure side by side, in one run, with medians")
     bench.add_argument("what", choices=BENCHES)
+    vocoder = commands.add_parser("vocoder", help="train a shipped vocoder anew (about an hour)")
+    vocoder.add_argument("name", choices=VOCODERS, help="by its sample rate in Hz")
+    vocoder.add_argument("--data", default="auto", help="auto (default), real or stand-in")
+    vocoder.add_argument("--seed", type=int, default=0, help="where all chance starts (default 0)")
     return parser
 
 

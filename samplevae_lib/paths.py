@@ -35,6 +35,11 @@ def manifests() -> Path:
     return root() / "data" / "manifests"
 
 
+def vocoders() -> Path:
+    """Shipped vocoders: weights as safetensors, and beside each a card with its recipe."""
+    return root() / "data" / "vocoders"
+
+
 def data() -> Path:
     """Unpacked datasets; `SAMPLEVAE_DATA` moves them to another disk."""
     return _chosen("SAMPLEVAE_DATA", root() / "data")

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from samplevae_lib.inversion.frames import Frames
+from samplevae_lib.frames import Frames
 from samplevae_lib.inversion.phases import ahead
 from samplevae_lib.spectral import Spectrogram
 
