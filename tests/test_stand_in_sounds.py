@@ -117,7 +117,8 @@ def test_every_family_has_three_instruments_or_more(played):
 
 
 def test_an_instrument_plays_no_note_twice_even_when_it_plays_all():
-    score = list(notes._score(generator(1), "bass", RATE))
+    playable = notes._playable("bass", RATE, (0, 127))
+    score = list(notes._score(generator(1), "bass", playable))
     assert sorted(score) == list(itertools.product(range(21, 65), sorted(notes.VELOCITIES)))
 
 
@@ -126,8 +127,18 @@ def test_the_families_cover_the_piano():
     assert pitches == set(range(21, 109))
 
 
+def test_of_one_key_there_are_more_instruments():
+    made = list(note_clips(per_family=17, sample_rate=RATE, seed=0, seconds=0.1, pitches=(60, 60)))
+    assert {clip.attributes["pitch"] for clip in made} == {60}
+    assert len({clip.name for clip in made}) == len(made)
+    of_each = Counter(clip.group for clip in made)
+    assert max(of_each.values()) <= len(notes.VELOCITIES)
+    covering = {name for name, (low, high, _) in FAMILIES.items() if low <= 60 <= high}
+    assert Counter(clip.label for clip in made) == dict.fromkeys(covering, 17)
+
+
 def test_keys_too_high_for_the_rate_are_not_played():
-    highest = max(pitch for pitch, _ in notes._score(generator(1), "keyboard", 8000))
+    highest = max(pitch for pitch, _ in notes._playable("keyboard", 8000, (0, 127)))
     assert equal_temperament(highest) < 0.45 * 8000 < equal_temperament(highest + 2)
 
 

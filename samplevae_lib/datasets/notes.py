@@ -117,9 +117,11 @@ def _real(how: Decoding, part: str, wanted: Wanted) -> Dataset:
 def _stand_in(how: Decoding, wanted: Wanted, per_family: int, seed: int, reason: str) -> Dataset:
     from samplevae_lib.datasets.stand_ins.notes import FAMILIES, note_clips
 
-    clips = note_clips(per_family=per_family, sample_rate=how.sample_rate, seed=seed)
-    total = len(FAMILIES) * per_family
-    made = from_clips("notes", clips, how, key=(per_family, seed), total=total, reason=reason)
+    clips = note_clips(
+        per_family=per_family, sample_rate=how.sample_rate, seed=seed, pitches=wanted.pitches
+    )
+    key, total = (per_family, seed, *wanted.pitches), len(FAMILIES) * per_family
+    made = from_clips("notes", clips, how, key=key, total=total, reason=reason)
     notes = made.table().to_dict("records")
     taken = [position for position, note in enumerate(notes) if wanted.takes(note)]
     _refuse_none(len(taken), len(made), wanted)

@@ -20,19 +20,28 @@ _INSTRUMENT, _SCORE, _NOTE = range(3)  # what a stream of chance is for
 
 
 def note_clips(
-    *, per_family: int, sample_rate: int, seed: int, seconds: float = 4.0
+    *,
+    per_family: int,
+    sample_rate: int,
+    seed: int,
+    seconds: float = 4.0,
+    pitches: tuple[int, int] = (0, 127),
 ) -> Iterator[Clip]:
     """`per_family` notes of `seconds` of every family; note k is the same for any `per_family`.
 
-    Keys too high for `sample_rate` (in Hz) are not played.
+    pitches: lowest and highest MIDI key. An instrument plays each key at five velocities at most,
+    so that of few keys there are more instruments. Keys too high for `sample_rate` (in Hz) are not
+    played; a family that has none of the keys is left out.
     """
     for place, family in enumerate(FAMILIES):
+        playable = _playable(family, sample_rate, pitches)
+        held = min(_NOTES_PER_INSTRUMENT, len(playable))
         scores: dict[int, Iterator[tuple[int, int]]] = {}
-        for k in range(per_family):
-            number = _instrument_of(k)
+        for k in range(per_family if playable else 0):
+            number = _instrument_of(k, held)
             if number not in scores:
                 rng = generator(seed, _SCORE, place, number)
-                scores[number] = _score(rng, family, sample_rate)
+                scores[number] = _score(rng, family, playable)
             pitch, velocity = next(scores[number])
             home = generator(seed, _INSTRUMENT, place, number)
             # No straying: an instrument's notes differ by what is played, and by their noise.
@@ -49,20 +58,36 @@ def note_clips(
             )
 
 
-def _instrument_of(k: int) -> int:
-    """The first instruments share the first notes, so that small sets have several too."""
-    if k < _FEWEST_INSTRUMENTS * _NOTES_PER_INSTRUMENT:
+def _instrument_of(k: int, held: int) -> int:
+    """The first instruments share the first notes, so that small sets have several too.
+
+    held: notes of an instrument.
+    """
+    if k < _FEWEST_INSTRUMENTS * held:
         return k % _FEWEST_INSTRUMENTS
-    return k // _NOTES_PER_INSTRUMENT
+    return k // held
 
 
-def _score(rng: np.random.Generator, family: str, rate: int) -> Iterator[tuple[int, int]]:
-    """Every pitch and velocity of the register that the rate can hold, once, in random order."""
+def _playable(family: str, rate: int, pitches: tuple[int, int]) -> set[tuple[int, int]]:
+    """Every pitch and velocity of the register that is asked for and that the rate can hold."""
+    return {
+        (pitch, velocity)
+        for pitch, velocity in _register(family)
+        if pitches[0] <= pitch <= pitches[1] and _frequency(pitch) * SWAY <= REACH * rate
+    }
+
+
+def _score(
+    rng: np.random.Generator, family: str, playable: set[tuple[int, int]]
+) -> Iterator[tuple[int, int]]:
+    """What can be played, once, in random order."""
+    pairs = _register(family)
+    return (pairs[i] for i in rng.permutation(len(pairs)) if pairs[i] in playable)
+
+
+def _register(family: str) -> list[tuple[int, int]]:
     low, high, _ = FAMILIES[family]
-    pairs = [(pitch, velocity) for pitch in range(low, high + 1) for velocity in VELOCITIES]
-    for i in rng.permutation(len(pairs)):
-        if _frequency(pairs[i][0]) * SWAY <= REACH * rate:
-            yield pairs[i]
+    return [(pitch, velocity) for pitch in range(low, high + 1) for velocity in VELOCITIES]
 
 
 def _frequency(pitch: int) -> float:
