@@ -113,7 +113,7 @@ def test_there_are_between_four_and_forty_machines(per_class, machines):
 def test_every_family_has_three_instruments_or_more(played):
     for family in NOTE_FAMILIES:
         assert len({clip.group for clip in played if clip.label == family}) >= 3
-    assert len({notes._instrument_of(k) for k in range(160)}) == 10
+    assert len({notes._instrument_of(k, 16) for k in range(160)}) == 10
 
 
 def test_an_instrument_plays_no_note_twice_even_when_it_plays_all():
