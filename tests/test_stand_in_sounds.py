@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import butter, sosfiltfilt
 
+from samplevae_lib import datasets
 from samplevae_lib.datasets.clip import Clip
 from samplevae_lib.datasets.stand_ins import drums, notes
 from samplevae_lib.datasets.stand_ins.drums import drum_clips
@@ -117,8 +118,8 @@ def test_every_family_has_three_instruments_or_more(played):
 
 
 def test_an_instrument_plays_no_note_twice_even_when_it_plays_all():
-    playable = notes._playable("bass", RATE, (0, 127))
-    score = list(notes._score(generator(1), "bass", playable))
+    keys = notes.playable("bass", RATE, (0, 127))
+    score = list(notes._score(generator(1), "bass", keys))
     assert sorted(score) == list(itertools.product(range(21, 65), sorted(notes.VELOCITIES)))
 
 
@@ -138,7 +139,7 @@ def test_of_one_key_there_are_more_instruments():
 
 
 def test_keys_too_high_for_the_rate_are_not_played():
-    highest = max(pitch for pitch, _ in notes._playable("keyboard", 8000, (0, 127)))
+    highest = max(pitch for pitch, _ in notes.playable("keyboard", 8000, (0, 127)))
     assert equal_temperament(highest) < 0.45 * 8000 < equal_temperament(highest + 2)
 
 
@@ -307,3 +308,9 @@ def test_notes_have_no_partial_above_their_reach(played):
         spectrum = np.abs(np.fft.rfft(clip.audio * np.blackman(len(clip.audio))))
         hertz = np.fft.rfftfreq(len(clip.audio), 1 / RATE)
         assert spectrum[hertz > 0.455 * RATE].max() < 0.004 * spectrum.max(), clip.name
+
+
+@pytest.mark.parametrize("asked", [{"families": ["vocal"]}, {"pitches": (0, 3)}])
+def test_stand_in_notes_that_no_family_has_are_an_error(asked):
+    with pytest.raises(ValueError, match="none of 120 notes is asked for"):
+        datasets.load("notes", data="stand-in", profile="smoke", **asked)

@@ -115,12 +115,16 @@ def _real(how: Decoding, part: str, wanted: Wanted) -> Dataset:
 
 
 def _stand_in(how: Decoding, wanted: Wanted, per_family: int, seed: int, reason: str) -> Dataset:
-    from samplevae_lib.datasets.stand_ins.notes import FAMILIES, note_clips
+    from samplevae_lib.datasets.stand_ins.notes import FAMILIES, note_clips, playable
 
+    families = [name for name in FAMILIES if wanted.families is None or name in wanted.families]
+    if not any(playable(family, how.sample_rate, wanted.pitches) for family in families):
+        _refuse_none(0, len(FAMILIES) * per_family, wanted)
     clips = note_clips(
-        per_family=per_family, sample_rate=how.sample_rate, seed=seed, pitches=wanted.pitches
-    )
-    key, total = (per_family, seed, *wanted.pitches), len(FAMILIES) * per_family
+        per_family=per_family, sample_rate=how.sample_rate, seed=seed, pitches=wanted.pitches,
+        families=families,
+    )  # fmt: skip
+    key, total = (per_family, seed, *wanted.pitches, *families), len(families) * per_family
     made = from_clips("notes", clips, how, key=key, total=total, reason=reason)
     notes = made.table().to_dict("records")
     taken = [position for position, note in enumerate(notes) if wanted.takes(note)]

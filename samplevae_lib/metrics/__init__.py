@@ -1,4 +1,4 @@
-"""What is measured: audible difference, fingerprints, neighbours, levels, aliasing, intervals."""
+"""What is measured: what is heard, fingerprints, spectra, neighbours, levels, intervals."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from samplevae_lib.metrics.intervals import Interval, interval
 from samplevae_lib.metrics.levels import residual_db, snr_db
 from samplevae_lib.metrics.neighbours import centres, one_nn, one_nn_accuracy
 from samplevae_lib.metrics.odg import odg
+from samplevae_lib.metrics.spectra import log_spectral_distance, spectral_convergence
 
 __all__ = [
     "Interval", "centres", "decimation_residual", "dominant_frequency", "fingerprint",
-    "fingerprint_similarity", "folded", "interval", "odg", "one_nn", "one_nn_accuracy",
-    "residual_db", "snr_db",
+    "fingerprint_similarity", "folded", "interval", "log_spectral_distance", "odg", "one_nn",
+    "one_nn_accuracy", "residual_db", "snr_db", "spectral_convergence",
 ]  # fmt: skip

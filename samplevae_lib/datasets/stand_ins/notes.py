@@ -6,7 +6,7 @@ NSynth a key is down for three of four seconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
@@ -26,22 +26,25 @@ def note_clips(
     seed: int,
     seconds: float = 4.0,
     pitches: tuple[int, int] = (0, 127),
+    families: Collection[str] = tuple(FAMILIES),
 ) -> Iterator[Clip]:
-    """`per_family` notes of `seconds` of every family; note k is the same for any `per_family`.
+    """`per_family` notes of each of the `families`; note k is the same for any `per_family`.
 
     pitches: lowest and highest MIDI key. An instrument plays each key at five velocities at most,
     so that of few keys there are more instruments. Keys too high for `sample_rate` (in Hz) are not
     played; a family that has none of the keys is left out.
     """
     for place, family in enumerate(FAMILIES):
-        playable = _playable(family, sample_rate, pitches)
-        held = min(_NOTES_PER_INSTRUMENT, len(playable))
+        if family not in families:
+            continue
+        keys = playable(family, sample_rate, pitches)
+        held = min(_NOTES_PER_INSTRUMENT, len(keys))
         scores: dict[int, Iterator[tuple[int, int]]] = {}
-        for k in range(per_family if playable else 0):
+        for k in range(per_family if keys else 0):
             number = _instrument_of(k, held)
             if number not in scores:
                 rng = generator(seed, _SCORE, place, number)
-                scores[number] = _score(rng, family, playable)
+                scores[number] = _score(rng, family, keys)
             pitch, velocity = next(scores[number])
             home = generator(seed, _INSTRUMENT, place, number)
             # No straying: an instrument's notes differ by what is played, and by their noise.
@@ -68,7 +71,7 @@ def _instrument_of(k: int, held: int) -> int:
     return k // held
 
 
-def _playable(family: str, rate: int, pitches: tuple[int, int]) -> set[tuple[int, int]]:
+def playable(family: str, rate: int, pitches: tuple[int, int]) -> set[tuple[int, int]]:
     """Every pitch and velocity of the register that is asked for and that the rate can hold."""
     return {
         (pitch, velocity)

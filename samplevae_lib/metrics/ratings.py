@@ -1,0 +1,46 @@
+"""Rebuilt sounds beside their originals, a row for each: heard, recognised, and by magnitudes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from samplevae_lib.metrics.fingerprint import fingerprint_similarity
+from samplevae_lib.metrics.intervals import interval
+from samplevae_lib.metrics.odg import odg
+from samplevae_lib.metrics.spectra import log_spectral_distance, spectral_convergence
+from samplevae_lib.progress import track
+from samplevae_lib.spectral import Spectrogram
+
+HEARD, ALIKE = "ODG", "fingerprint similarity"
+_TINY = 1e-20  # energy: silence has a level, too
+
+
+def ratings(originals: np.ndarray, rebuilt: np.ndarray, spec: Spectrogram) -> pd.DataFrame:
+    """(clips, samples) twice, on each other, and the STFT that magnitudes are compared with.
+
+    Columns: ODG; fingerprint similarity, 0 … 100; spectral convergence; log-spectral distance in
+    dB; level in dB over the original's, since PEAQ is kind to what is too soft.
+    """
+    pairs = list(zip(originals, rebuilt, strict=True))
+    heard = [odg(one, other, spec.sample_rate) for one, other in track(pairs, "grading")]
+    energies = [np.square(sounds).sum(1) + _TINY for sounds in (rebuilt, originals)]
+    return pd.DataFrame(
+        {
+            HEARD: heard,
+            ALIKE: [fingerprint_similarity(*pair, spec.sample_rate) for pair in pairs],
+            "convergence": spectral_convergence(originals, rebuilt, spec),
+            "distance dB": log_spectral_distance(originals, rebuilt, spec),
+            "level dB": 10 * np.log10(energies[0] / energies[1]),
+        }
+    )
+
+
+def summary(rated: pd.DataFrame) -> dict[str, float]:
+    """The mean of every column over the clips and its 95 % limits, each under its own name."""
+    means = {}
+    for column in rated:
+        found = interval(rated[column])
+        means |= {f"{column} mean": found.mean, f"{column} low": found.low}
+        means[f"{column} high"] = found.high
+    return means
