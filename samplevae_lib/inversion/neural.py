@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
 from samplevae_lib import paths
+from samplevae_lib.datasets import Dataset
 from samplevae_lib.models.vocoder import Vocoder
 from samplevae_lib.spectral import Spectrogram
 
@@ -40,15 +41,18 @@ def available() -> dict[str, dict[str, Any]]:
 @cache
 def shipped(spec: Spectrogram) -> Vocoder:
     """The shipped vocoder for these parameters."""
-    cards = available()
-    fitting = [name for name, card in cards.items() if Spectrogram(**card["spec"]) == spec]
-    if not fitting:
-        told = "; ".join(f"{name}: {card['spec']}" for name, card in cards.items())
-        raise ValueError(
-            f"no vocoder is shipped for {asdict(spec)}; there is {told or 'none'}. Take such "
-            "parameters, or train one (`python -m samplevae_lib vocoder`) and give it as network="
-        )
-    return load(fitting[0])
+    return load(_card(spec)[0])
+
+
+def unheard(dataset: Dataset, spec: Spectrogram) -> np.ndarray:
+    """Which sounds, (n,) of bool, come from machines or instruments the vocoder never heard.
+
+    The vocoder is the one that is shipped for these parameters.
+    """
+    heard = _card(spec)[1]["data"].get(dataset.name)
+    if heard is None or heard["source"] != dataset.source:
+        return np.ones(len(dataset), dtype=bool)
+    return ~np.isin(dataset.groups, heard["heard"])
 
 
 def load(name: str) -> Vocoder:
@@ -60,3 +64,16 @@ def load(name: str) -> Vocoder:
     # Kept in half precision, at half the size.
     network.load_state_dict({name: weight.float() for name, weight in weights.items()})
     return network.eval()
+
+
+def _card(spec: Spectrogram) -> tuple[str, dict[str, Any]]:
+    """Name and card of the shipped vocoder for these parameters."""
+    cards = available()
+    for name, card in cards.items():
+        if Spectrogram(**card["spec"]) == spec:
+            return name, card
+    told = "; ".join(str(Spectrogram(**card["spec"])) for card in cards.values())
+    raise ValueError(
+        f"no vocoder is shipped for {spec}; there is {told or 'none'}. Take such parameters, or "
+        "train one (as `python -m samplevae_lib vocoder` does) and give it as network="
+    )

@@ -1,10 +1,11 @@
 """A vocoder that turns mel bands into sound in one pass, in the manner of Vocos.
 
 ConvNeXt blocks at frame rate end in a short-time spectrum, which one inverse STFT makes a sound
-(Siuzdak, ICLR 2024). Two things differ from it. The magnitudes are corrections of what the bands
+(Siuzdak, ICLR 2024). Three things differ from it. The magnitudes are corrections of what the bands
 imply, so that the network is indifferent to level. And the phases run on: each bin turns at a rate
 that the network names, and is set anew where the network opens a gate, as at the onset of a hit; a
-convolution alone gives constant phases for constant bands, which no steady tone has.
+convolution alone gives constant phases for constant bands, which no steady tone has. In the end the
+sound's own bands are measured, and what they lack of those asked for is made up for, once.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from samplevae_lib.models.running_phase import running
 from samplevae_lib.spectral import Spectrogram
 
 RANGE = 1e-5  # of a clip's loudest band: what lies below, 100 dB down, is taken for silence
+_MOST = 4.0  # that a band is made louder or softer by, once the sound is there
+_LEAST = 1e-16  # of the loudest band's energy: keeps gradients finite in silence
 _STEEPEST = 6.0  # nepers that a magnitude can be corrected by
 
 
@@ -45,8 +48,11 @@ class Block(nn.Module):
 class Vocoder(nn.Module):
     """mel bands (clips, n_mels, frames) → sound (clips, hop · (frames − 1))."""
 
-    def __init__(self, spec: Spectrogram, *, channels: int = 192, blocks: int = 6):
+    def __init__(
+        self, spec: Spectrogram, *, channels: int = 160, blocks: int = 6, mended: bool = True
+    ):
         super().__init__()
+        self.mended = mended
         self.spec, self.linear_bins = spec, spec.n_fft // 2 + 1
         self.first = nn.Conv1d(spec.n_mels, channels, 7, padding=3)
         self.first_norm = nn.LayerNorm(channels)
@@ -54,13 +60,18 @@ class Vocoder(nn.Module):
         self.last_norm = nn.LayerNorm(channels)
         self.head = nn.Linear(channels, 5 * self.linear_bins)
         self.register_buffer("implied", torch.from_numpy(implied(spec)), persistent=False)
+        shares = spec.mel_filters() / np.maximum(spec.mel_filters().sum(0), 1e-12)
+        self.register_buffer("filters", torch.from_numpy(spec.mel_filters()), persistent=False)
+        self.register_buffer("shares", torch.from_numpy(shares), persistent=False)
         self.register_buffer("turn", torch.from_numpy(_turn(spec)), persistent=False)
 
     def forward(self, bands: Tensor) -> Tensor:
         """The sound, of the bands' own level; silence where there is none."""
-        spectrum = self.spectrum(bands)
         frames = Frames(self.spec, bands.shape[-1], bands)
-        return frames.cut(frames.sound(spectrum))
+        sound = frames.sound(self.spectrum(bands))
+        if self.mended:
+            sound = frames.sound(self._mended(frames.spectra(sound), bands.transpose(1, 2)))
+        return frames.cut(sound)
 
     def spectrum(self, bands: Tensor) -> Tensor:
         """The complex short-time spectrum, (clips, frames, bins)."""
@@ -74,6 +85,14 @@ class Vocoder(nn.Module):
         louder, real, imaginary, faster, gate = self.head(self.last_norm(x)).chunk(5, dim=-1)
         magnitude = columns @ self.implied * louder.clamp(max=_STEEPEST).exp()
         return magnitude * self._phase(real, imaginary, faster, gate)
+
+    def _mended(self, possible: Tensor, columns: Tensor) -> Tensor:
+        """A spectrum that a sound can have, each bin louder by what its bands lack."""
+        least = _LEAST * columns.amax((1, 2), keepdim=True).square()
+        size = (possible.real.square() + possible.imag.square() + least).sqrt()
+        lacking = columns / (size @ self.filters.T).clamp(min=torch.finfo(columns.dtype).tiny)
+        kept = 1 - self.shares.sum(0)  # by bins that no band reaches
+        return possible * (lacking.clamp(1 / _MOST, _MOST) @ self.shares + kept)
 
     def _phase(self, real: Tensor, imaginary: Tensor, faster: Tensor, gate: Tensor) -> Tensor:
         """Numbers of modulus 1, (clips, frames, bins)."""
