@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import samplevae_lib as sv
+from samplevae_lib.frames import Frames
 from samplevae_lib.inversion import METHODS, invert, phases
-from samplevae_lib.inversion.frames import Frames
 from samplevae_lib.inversion.griffin_lim import linear
 from samplevae_lib.spectral import Spectrogram
 

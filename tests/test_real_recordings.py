@@ -12,6 +12,8 @@ import pytest
 import samplevae_lib as sv
 from samplevae_lib import audio, files
 from samplevae_lib.datasets import digits, download, drums
+from samplevae_lib.inversion import invert, unheard
+from samplevae_lib.metrics.ratings import grades
 
 EIGHT = {
     "bd": 471, "sd": 518, "hh": 126, "oh": 107, "cr": 103, "rd": 63,
@@ -188,3 +190,19 @@ def test_a_changed_byte_in_a_recording_is_named_and_a_deleted_one_restored(real)
         entry.sha256 for entry in digits.archive().entries if entry.path.endswith("7_theo_3.wav")
     )
     assert path.read_bytes() == before
+
+
+# ── the shipped vocoder ───────────────────────────────────────────────────────────────────────
+
+
+def test_on_machines_it_never_heard_the_vocoder_is_better_than_griffin_lim():
+    spec = sv.spectral.Spectrogram()
+    ds = load("drums")
+    sounds = np.array(ds.select(unheard(ds, spec)).sample(2, seed=1).audio)
+    graded = {
+        method: grades(
+            sounds, invert(spec.forward(sounds), spec, method=method, length=16384), 22050
+        )["ODG"].mean()
+        for method in ("neural", "mel_griffin_lim")
+    }
+    assert graded["neural"] > graded["mel_griffin_lim"]

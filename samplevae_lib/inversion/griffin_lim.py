@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from samplevae_lib.frames import Frames
+from samplevae_lib.inversion.heap import integrated
 from samplevae_lib.inversion.phases import ahead
+from samplevae_lib.inversion.starts import magnitudes, random_phases
 from samplevae_lib.spectral import Spectrogram
+
+STARTS = ("random", "pghi")
 
 
 def no_phase(spectrum: Tensor, spec: Spectrogram, *, seed: int = 0) -> Tensor:
@@ -20,8 +25,8 @@ def no_phase(spectrum: Tensor, spec: Spectrogram, *, seed: int = 0) -> Tensor:
     There is no chance in it: `seed` has no bearing.
     """
     frames = Frames(spec, spectrum.shape[-1], spectrum)
-    magnitudes = _magnitudes(spectrum, spec)
-    return frames.cut(frames.sound(torch.complex(magnitudes, torch.zeros_like(magnitudes))))
+    wanted = magnitudes(spectrum, spec)
+    return frames.cut(frames.sound(torch.complex(wanted, torch.zeros_like(wanted))))
 
 
 def griffin_lim(
@@ -31,17 +36,20 @@ def griffin_lim(
     seed: int = 0,
     iterations: int = 32,
     momentum: float = 0.99,
+    start: str = "random",
 ) -> Tensor:
     """(clips, bins, frames) → (clips, samples), from random phases.
 
     Each iteration takes the phase of the nearest spectrum that a sound can have. momentum: how far
-    it goes beyond, along its last step (Perraudin et al. 2013); 0 is the method of 1984.
+    it goes beyond, along its last step (Perraudin et al. 2013); 0 is the method of 1984. start:
+    "random" or "pghi", phases that fit the magnitudes' slopes; from those, 8 iterations come about
+    as near as 32 from random ones.
     """
     if iterations < 1 or momentum < 0:
         raise ValueError(f"iterations {iterations} and momentum {momentum}: expected ≥ 1 and ≥ 0")
     frames = Frames(spec, spectrum.shape[-1], spectrum)
-    wanted = _magnitudes(spectrum, spec)
-    estimate, before = _random_phases(wanted, seed), None
+    wanted = magnitudes(spectrum, spec)
+    estimate, before = started(wanted, spec, start, seed), None
     for _ in range(iterations):
         possible = frames.spectra(frames.sound(estimate))
         before = possible if before is None else before
@@ -49,16 +57,23 @@ def griffin_lim(
     return frames.cut(frames.sound(estimate))
 
 
+def started(wanted: Tensor, spec: Spectrogram, start: str, seed: int) -> Tensor:
+    """Magnitudes (clips, frames, bins) with the phases that an iteration begins with, complex."""
+    if start not in STARTS:
+        raise ValueError(f"start must be one of {', '.join(STARTS)}, not {start!r}")
+    return random_phases(wanted, seed) if start == "random" else integrated(wanted, spec, seed)
+
+
 def mel_griffin_lim(
-    magnitudes: Tensor,
+    bands: Tensor,
     spec: Spectrogram,
     *,
     seed: int = 0,
     solver_steps: int = 15,
-    **options: float,
+    **options: Any,
 ) -> Tensor:
     """Griffin–Lim on the linear magnitudes that best explain the mel bands."""
-    return griffin_lim(linear(magnitudes, spec, steps=solver_steps), spec, seed=seed, **options)
+    return griffin_lim(linear(bands, spec, steps=solver_steps), spec, seed=seed, **options)
 
 
 def linear(bands: Tensor, spec: Spectrogram, *, steps: int = 15) -> Tensor:
@@ -91,15 +106,3 @@ def _pseudo_inverse(spec: Spectrogram) -> tuple[np.ndarray, np.ndarray]:
 def _steepest(spec: Spectrogram) -> float:
     """The largest curvature of the squared error: the filters' largest singular value, squared."""
     return float(np.linalg.norm(spec.mel_filters(), 2)) ** 2
-
-
-def _magnitudes(spectrum: Tensor, spec: Spectrogram) -> Tensor:
-    """(clips, bins, frames) of any power as magnitudes (clips, frames, bins)."""
-    turned = spectrum.transpose(-1, -2).contiguous()
-    return turned if spec.power == 1 else turned ** (1 / spec.power)
-
-
-def _random_phases(magnitudes: Tensor, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    turns = torch.rand(magnitudes.shape, generator=generator, dtype=magnitudes.dtype)
-    return torch.polar(magnitudes, (2 * math.pi * turns).to(magnitudes.device))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 import pandas as pd
 
@@ -23,17 +25,26 @@ def ratings(originals: np.ndarray, rebuilt: np.ndarray, spec: Spectrogram) -> pd
     dB; level in dB over the original's, since PEAQ is kind to what is too soft.
     """
     pairs = list(zip(originals, rebuilt, strict=True))
-    heard = [odg(one, other, spec.sample_rate) for one, other in track(pairs, "grading")]
     energies = [np.square(sounds).sum(1) + _TINY for sounds in (rebuilt, originals)]
     return pd.DataFrame(
         {
-            HEARD: heard,
+            HEARD: grades(originals, rebuilt, spec.sample_rate)[HEARD],
             ALIKE: [fingerprint_similarity(*pair, spec.sample_rate) for pair in pairs],
             "convergence": spectral_convergence(originals, rebuilt, spec),
             "distance dB": log_spectral_distance(originals, rebuilt, spec),
             "level dB": 10 * np.log10(energies[0] / energies[1]),
         }
     )
+
+
+def grades(originals: np.ndarray, rebuilt: np.ndarray, sample_rate: int) -> pd.DataFrame:
+    """ODG of each pair and, under the standard's names, the variables behind it."""
+    pairs = zip(originals, rebuilt, strict=True)
+    found = [
+        odg(one, other, sample_rate, details=True)
+        for one, other in track(pairs, "grading", total=len(originals))
+    ]
+    return pd.DataFrame([asdict(each) for each in found]).rename(columns={"odg": HEARD})
 
 
 def summary(rated: pd.DataFrame) -> dict[str, float]:

@@ -60,7 +60,9 @@ def over_speed(ratings: Mapping[str, Interval], speeds: Mapping[str, float]) -> 
 
 
 @styled
-def by_class(ratings: Mapping[str, Mapping[str, Interval]], label: str) -> Figure:
+def by_class(
+    ratings: Mapping[str, Mapping[str, Interval]], label: str, *, limits: tuple[float, float]
+) -> Figure:
     """For each method (colour) the rating of each class, side by side."""
     import matplotlib.pyplot as plt
 
@@ -76,7 +78,7 @@ def by_class(ratings: Mapping[str, Mapping[str, Interval]], label: str) -> Figur
             linestyle="none", label=name,
         )  # fmt: skip
     axes.set_xticks(range(len(classes)), classes)
-    axes.set_ylabel(label)
+    axes.set(ylabel=label, ylim=limits)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     return figure
 

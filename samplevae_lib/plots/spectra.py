@@ -56,9 +56,12 @@ def views(
 @styled
 def phases(
     found: Sequence[np.ndarray], stft: np.ndarray, spec: Spectrogram, titles: Sequence[str], *,
-    up_to: float,
+    up_to: float, begins: float = 0.0,
 ) -> Figure:  # fmt: skip
-    """Phases in radians, (bins, frames) each, to `up_to` Hz; faint where the sound is."""
+    """Phases in radians, (bins, frames) each, to `up_to` Hz; faint where the sound is.
+
+    begins: seconds at which the first frame stands.
+    """
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(
@@ -68,8 +71,9 @@ def phases(
     loud = np.where(decibels(stft).level > _LOUD_DB, 1.0, 0.25)
     for axis, phase, title in zip(axes[0], found, titles, strict=True):
         image = _image(
-            axis, phase, spec, vmin=-np.pi, vmax=np.pi, cmap=_ROUND, alpha=loud, up_to=up_to
-        )
+            axis, phase, spec, vmin=-np.pi, vmax=np.pi, cmap=_ROUND, alpha=loud, up_to=up_to,
+            begins=begins,
+        )  # fmt: skip
         axis.set_title(title)
     axes[0, 0].set_ylabel("kHz")
     figure.supxlabel("seconds", fontsize=9)
@@ -123,16 +127,17 @@ def waves(
 
 
 def _image(
-    axes: Axes, values: np.ndarray, spec: Spectrogram, *, up_to: float = 0.0, **options: object
-) -> object:
+    axes: Axes, values: np.ndarray, spec: Spectrogram, *, up_to: float = 0.0, begins: float = 0.0,
+    **options: object,
+) -> object:  # fmt: skip
     """Linear in frequency, to `up_to` Hz (0: all)."""
     top = up_to or spec.sample_rate / 2
     kept = round(top * spec.n_fft / spec.sample_rate) + 1
     if isinstance(options.get("alpha"), np.ndarray):
         options["alpha"] = options["alpha"][:kept]
-    seconds = (values.shape[1] - 1) * spec.hop / spec.sample_rate
+    ends = begins + (values.shape[1] - 1) * spec.hop / spec.sample_rate
     return axes.imshow(
-        values[:kept], origin="lower", aspect="auto", extent=(0, seconds, 0, top / 1000),
+        values[:kept], origin="lower", aspect="auto", extent=(begins, ends, 0, top / 1000),
         interpolation="nearest", **options,
     )  # fmt: skip
 
