@@ -25,10 +25,6 @@ _EAR_BANDS = 110
 _DOWN_DB, _UP_DB = 27.0, 12.0  # per Bark that spreading loses; PEAQ's slope up depends on level
 _FLOOR = 1e-4  # of a clip's loudest band, −80 dB: what lies below is not told apart
 _EAR_FLOOR = 1e-6  # the same for energies behind the ear
-_SOFTEST = 1e-8  # and for their modulation, which soft bands have too
-_MEMORY = (0.7, 0.2, 0.1)  # of what was half a window ago, and a whole one
-_SWINGS = 14.0  # PEAQ's 0.3 times frames a second
-_LOUD = 0.2  # of the loudest: loudness from which on a band counts for half or more
 _LEAST = 1e-9  # squared magnitude: keeps gradients finite in silence
 _NOTICED = 0.01  # −20 dB noise to mask: what lies below is not heard
 
@@ -47,13 +43,14 @@ def spoken_back(rate: int) -> Callable[[nn.Module, Batch], dict[str, Tensor]]:
 def distances(made: Tensor, wanted: Tensor, rate: int) -> dict[str, Tensor]:
     """levels, amounts: of mel bands, logarithmic and linear. bins: linear, single bins.
 
-    noise, worst: log10 of noise to mask, of every band and of a frame's mean, which its worst band
-    decides. loudness: of what the ear makes of both, and of its changes. modulation: of those
-    changes over the loudness itself, so that soft bands count as much as loud ones.
+    noise: log10 of noise to mask. loudness: of what the ear makes of both, and of its changes.
     """
     levels, amounts = _in_bands(made, wanted, rate)
+    noise, loudness = _heard(made, wanted, rate)
     bins = sum(_in_bins(made, wanted, rate, n) for n in _BIN_WINDOWS) / len(_BIN_WINDOWS)
-    return {"levels": levels, "amounts": amounts, "bins": bins, **_heard(made, wanted, rate)}
+    return {
+        "levels": levels, "amounts": amounts, "bins": bins, "noise": noise, "loudness": loudness,
+    }  # fmt: skip
 
 
 def _in_bands(made: Tensor, wanted: Tensor, rate: int) -> tuple[Tensor, Tensor]:
@@ -77,8 +74,8 @@ def _in_bins(made: Tensor, wanted: Tensor, rate: int, window: int) -> Tensor:
     return _share(ours, theirs) + ((ours - theirs).square().sum((1, 2)).sqrt() / size).mean()
 
 
-def _heard(made: Tensor, wanted: Tensor, rate: int) -> dict[str, Tensor]:
-    """What an ear makes of both. Loudness is energy to the power of 0.3."""
+def _heard(made: Tensor, wanted: Tensor, rate: int) -> tuple[Tensor, Tensor]:
+    """Noise to mask, and difference in loudness (energy to the power of 0.3) and its change."""
     window = 2 ** round(np.log2(_EAR_SECONDS * rate))
     spec = Spectrogram("mel", rate, window, window // 4, n_mels=_EAR_BANDS)
     filters, spread = _filters(spec, made.device), _spread(rate).to(made)
@@ -86,39 +83,10 @@ def _heard(made: Tensor, wanted: Tensor, rate: int) -> dict[str, Tensor]:
     mask, excited = spread @ (filters @ theirs.square()), spread @ (filters @ ours.square())
     quiet = mask.amax((1, 2), keepdim=True) * _EAR_FLOOR
     error = filters @ (ours - theirs).square()
-    ratio, unnoticed = error / (mask + quiet / 10), np.log10(_NOTICED)
+    noise = (error / (mask + quiet / 10) + _NOTICED).log10() - np.log10(_NOTICED)
     loud, louder = (mask + quiet) ** 0.3, (excited + quiet) ** 0.3
     away = (louder - loud) / loud.mean((1, 2), keepdim=True)
-    softest = mask.amax((1, 2), keepdim=True) * _SOFTEST
-    modulation = _modulation((mask + softest) ** 0.3, (excited + softest) ** 0.3)
-    return {
-        "noise": ((ratio + _NOTICED).log10() - unnoticed).mean(),
-        "worst": ((ratio.mean(1) + _NOTICED).log10() - unnoticed).mean(),
-        "loudness": away.abs().mean() + away.diff(dim=2).abs().mean(),
-        "modulation": modulation,
-    }
-
-
-def _modulation(loud: Tensor, louder: Tensor) -> Tensor:
-    """Difference in modulation of loudness, as in BS.1387-1, sections 3.2 and 4.2.
-
-    (clips, bands, frames), frames a quarter of a window apart; the ear's are half of one.
-    """
-    wanted, found = (_swing(x) for x in (loud, louder))
-    heard = loud / (loud + _LOUD * loud.amax((1, 2), keepdim=True))
-    weight = heard.mean(1, keepdim=True)[..., -wanted.shape[2] :]
-    away = (found - wanted).abs() / (1 + wanted)
-    return (away * weight).mean() / weight.mean()
-
-
-def _swing(loud: Tensor) -> Tensor:
-    """How much loudness changes in a second, over itself; both as leaky means."""
-    change = (loud[..., 2:] - loud[..., :-2]).abs()
-    means = [
-        sum(part * x[..., 4 - 2 * age : x.shape[2] - 2 * age] for age, part in enumerate(_MEMORY))
-        for x in (change, loud[..., 2:])
-    ]
-    return _SWINGS * means[0] / means[1]
+    return noise.mean(), away.abs().mean() + away.diff(dim=2).abs().mean()
 
 
 def _share(ours: Tensor, theirs: Tensor) -> Tensor:

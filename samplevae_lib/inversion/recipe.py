@@ -8,7 +8,7 @@ card beside the weights.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,31 +34,8 @@ _QUIET = 1e-3  # peak of a crop that holds only a tail
 
 
 @dataclass(frozen=True)
-class Stage:
-    """Epochs under one set of weights; the rate falls to zero within.
-
-    mended: whether the model's last step takes part.
-    """
-
-    epochs: int
-    rate: float
-    weights: Mapping[str, float]
-    mended: bool = True
-
-
-_FIRST = {
-    "levels": 3.0, "amounts": 1.0, "bins": 0.5, "noise": 1.0, "worst": 0.0, "loudness": 1.0,
-    "modulation": 0.0,
-}  # fmt: skip
-_STAGES = (
-    Stage(12, 1e-3, _FIRST, mended=False),
-    Stage(3, 4e-4, _FIRST | {"worst": 1.0, "modulation": 4.0}),
-)
-
-
-@dataclass(frozen=True)
 class Recipe:
-    """A vocoder's size, what it hears, and how long."""
+    """A vocoder's size, what it hears, and how long; samples and rates as everywhere."""
 
     spec: Spectrogram
     channels: int = 160
@@ -66,13 +43,19 @@ class Recipe:
     crops: int = 16000
     samples: int = 8192
     held_out: int = 256  # crops of what is never heard, to judge by
-    stages: tuple[Stage, ...] = _STAGES
+    epochs: int = 12
     batch: int = 16
+    rate: float = 1e-3
     clip: float = 1.0
     notes: float = 0.22  # share of crops that are notes
     mixed: float = 0.16  # share that are a drum and something else at once
     mixed_with_notes: float = 0.4  # share of those in which it is a note
     octaves: float = 0.6  # how far a sound's speed is changed at the most
+    weights: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "levels": 3.0, "amounts": 1.0, "bins": 0.5, "noise": 1.0, "loudness": 1.0,
+        }
+    )  # fmt: skip
 
 
 RECIPES = {
@@ -113,25 +96,20 @@ def train(
     data: tuple[np.ndarray, np.ndarray],
     *,
     seed: int,
-    checkpoint: Path,
+    checkpoint: Path | None,
     recipe: Recipe,
 ) -> pd.DataFrame:
     """Fit a vocoder to crops (n, samples) and judge it by others; returns the history."""
+    player = training.Player(
+        spoken_back(recipe.spec.sample_rate), recipe.weights, optimiser="adamw",
+        rate=recipe.rate, options={"betas": (0.8, 0.99)},
+    )  # fmt: skip
+    schedule = training.Schedule(recipe.epochs, recipe.batch, clip=recipe.clip, anneal=True)
     heard, held_out = data
-    histories = []
-    for number, stage in enumerate(recipe.stages, start=1):
-        model.mended = stage.mended
-        player = training.Player(
-            spoken_back(recipe.spec.sample_rate), stage.weights, optimiser="adamw",
-            rate=stage.rate, options={"betas": (0.8, 0.99)},
-        )  # fmt: skip
-        schedule = training.Schedule(stage.epochs, recipe.batch, clip=recipe.clip, anneal=True)
-        history = training.fit(
-            model, (heard,), validation=(held_out,), players={"vocoder": player},
-            schedule=schedule, seed=seed, checkpoint=checkpoint / f"stage-{number}",
-        )  # fmt: skip
-        histories.append(history.assign(stage=number))
-    return pd.concat(histories, ignore_index=True)
+    return training.fit(
+        model, (heard,), validation=(held_out,), players={"vocoder": player}, schedule=schedule,
+        seed=seed, checkpoint=checkpoint,
+    )  # fmt: skip
 
 
 def ship(name: str, *, data: str = "auto", seed: int = 0) -> Path:
@@ -146,7 +124,8 @@ def ship(name: str, *, data: str = "auto", seed: int = 0) -> Path:
         for part, count in (("train", recipe.crops), ("test", recipe.held_out))
     }
     torch.manual_seed(seed)
-    model = Vocoder(recipe.spec, channels=recipe.channels, blocks=recipe.blocks)
+    size = {"channels": recipe.channels, "blocks": recipe.blocks}
+    model = Vocoder(recipe.spec, **size, mended=False)  # the last step has nothing to learn
     unfinished = cache.checkpoint(
         "models", cache.key(recipe=recipe, model=Vocoder, sounds=learnt_from, seed=seed)
     )
