@@ -91,6 +91,7 @@ def test_noise_is_as_far_under_the_spectrum_as_asked_for():
         assert torch.allclose(ratio, torch.full_like(ratio, snr), atol=0.2)
 
 
+@pytest.mark.slow
 def test_it_learns_one_batch():
     network, rng = small(channels=12), np.random.default_rng(0)
     sound = np.tile(tones(1)[:, : 32 * 24], (4, 1)) * rng.uniform(0.5, 1, (4, 1))

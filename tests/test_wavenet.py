@@ -98,6 +98,7 @@ def test_prepared_sounds_fill_the_range_and_their_level_leads_back():
     assert set(silent.flatten().tolist()) == {128}
 
 
+@pytest.mark.slow
 def test_it_learns_one_tone():
     model = small(residual=16, gate=32, skip=32)
     options = {"epochs": 60, "batch": 4, "stretches": 8, "rate": 1e-2}
