@@ -7,6 +7,7 @@ numbers are librosa's to 1e-4.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import NamedTuple, TypeVar
@@ -144,10 +145,13 @@ class Spectrogram:
 
         if audio.requires_grad:
             raise ValueError("a CQT has no gradients here: detach the audio first")
-        made = librosa.cqt(
-            audio.cpu().numpy(), sr=self.sample_rate, hop_length=self.hop, fmin=self.fmin,
-            n_bins=self.n_bins, bins_per_octave=self.per_octave,
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            # Of its own halved rates: low octaves of a short sound are padded with silence.
+            warnings.filterwarnings("ignore", "n_fft=.* is too large")
+            made = librosa.cqt(
+                audio.cpu().numpy(), sr=self.sample_rate, hop_length=self.hop, fmin=self.fmin,
+                n_bins=self.n_bins, bins_per_octave=self.per_octave,
+            )  # fmt: skip
         return torch.from_numpy(np.abs(made)).to(audio)
 
 

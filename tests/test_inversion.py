@@ -99,7 +99,6 @@ def test_mel_bands_lead_to_a_sound_with_those_bands(power):
     assert convergence(sound, bands, spec) < 0.25
 
 
-@pytest.mark.filterwarnings("ignore:n_fft")
 @pytest.mark.parametrize("method", [name for name in METHODS if name not in TRAINED])
 def test_every_method_keeps_shapes_kinds_seeds_and_silence(method):
     spec = SPECS[METHODS[method].kind]
