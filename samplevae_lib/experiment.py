@@ -243,8 +243,16 @@ def _stand_ins(used: Iterable[Dataset]) -> str:
 
 def _described(dataset: Dataset) -> dict[str, Any]:
     described = {"name": dataset.name, "source": dataset.source, "sounds": len(dataset)}
-    described |= {"fingerprint": dataset.fingerprint, **dataset.provenance}
+    described |= {"fingerprint": dataset.fingerprint}
+    described |= {name: _placeless(value) for name, value in dataset.provenance.items()}
     return described | {"problems": [list(problem) for problem in dataset.problems]}
+
+
+def _placeless(value: str | int) -> str | int:
+    """Without this machine's folders, which say nothing on another."""
+    for place in filter(None, (paths.data(), paths.mirror())):
+        value = value.replace(str(place), "…") if isinstance(value, str) else value
+    return value
 
 
 def _now() -> str:

@@ -711,3 +711,10 @@ def test_the_commit_is_told_and_whether_the_files_differ_from_it(tmp_path, monke
     assert provenance.commit() == head
     (tmp_path / "notebooks" / "settings.toml").write_text("[00.own]\n")
     assert provenance.commit() == f"{head}+changes"
+
+
+def test_records_name_no_folder_of_this_machine(monkeypatch, tmp_path):
+    monkeypatch.setenv("SAMPLEVAE_MIRROR", str(tmp_path / "mirror"))
+    said = f"not in {paths.data()}, not in the mirror ({tmp_path / 'mirror'}); 3 tries"
+    assert experiment._placeless(said) == "not in …, not in the mirror (…); 3 tries"
+    assert experiment._placeless(7) == 7
