@@ -10,6 +10,7 @@ import torch
 
 from samplevae_lib.bench import medians
 from samplevae_lib.inversion import invert
+from samplevae_lib.metrics.spectra import relative_distance
 from samplevae_lib.spectral import Spectrogram
 
 CLIPS, RATE = 64, 22050  # one second each
@@ -105,5 +106,4 @@ def _compared(
 
 def distance(sounds: np.ndarray, given: np.ndarray, spec: Spectrogram) -> float:
     """Of magnitudes, relative to their size, mean over clips."""
-    away = np.linalg.norm(spec.forward(sounds) - given, axis=(-2, -1))
-    return float((away / np.linalg.norm(given, axis=(-2, -1))).mean())
+    return float(relative_distance(given, spec.forward(sounds)).mean())

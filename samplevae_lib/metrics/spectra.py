@@ -14,7 +14,11 @@ def spectral_convergence(reference: np.ndarray, test: np.ndarray, spec: Spectrog
     who give it in dB). Silence has none: silence for it counts 0, a sound infinity.
     """
     _refuse_unequal(reference, test)
-    wanted, made = spec.forward(reference), spec.forward(test)
+    return relative_distance(spec.forward(reference), spec.forward(test))
+
+
+def relative_distance(wanted: np.ndarray, made: np.ndarray) -> np.ndarray:
+    """The same of magnitudes, (…, bins, frames) → (…,)."""
     away, size = (np.linalg.norm(s, axis=(-2, -1)) for s in (made - wanted, wanted))
     of_silence = np.where(away > 0, np.inf, 0.0)
     return np.where(size > 0, away / np.where(size > 0, size, 1), of_silence)
