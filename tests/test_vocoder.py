@@ -164,8 +164,8 @@ def test_a_network_for_other_parameters_is_refused():
 
 def test_a_network_of_ones_own_is_used():
     model, bands = small(), SPEC.forward(hits())
-    made = invert(bands, SPEC, method="neural", network=model)
-    torch.testing.assert_close(made, model(bands))
+    made = invert(bands, SPEC, method="neural", network=model, iterations=0)
+    torch.testing.assert_close(made, model(bands).detach())
 
 
 def test_only_machines_that_were_never_heard_count_as_unheard():

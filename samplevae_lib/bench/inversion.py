@@ -80,10 +80,14 @@ def _from_mel(given: np.ndarray) -> dict[str, Callable[[], np.ndarray]]:
     def neural() -> np.ndarray:
         return invert(given, MEL, method="neural", length=RATE)
 
+    def one_pass() -> np.ndarray:
+        return invert(given, MEL, method="neural", length=RATE, iterations=0)
+
     return {
         "librosa mel_to_audio, in a batch": theirs,
         "samplevae mel_griffin_lim": ours,
         "samplevae neural": neural,
+        "samplevae neural, one pass": one_pass,
     }
 
 

@@ -1,4 +1,4 @@
-"""Mel bands to sound in one pass, by a vocoder that this project trained and ships."""
+"""Mel bands to sound by a vocoder that this project trained and ships, its low bins settled."""
 
 from __future__ import annotations
 
@@ -13,23 +13,33 @@ from torch import Tensor
 
 from samplevae_lib import paths
 from samplevae_lib.datasets import Dataset
+from samplevae_lib.frames import Frames
+from samplevae_lib.inversion.low_bins import settle
 from samplevae_lib.models.vocoder import Vocoder
 from samplevae_lib.spectral import Spectrogram
 
 
 def neural(
-    bands: Tensor, spec: Spectrogram, *, seed: int = 0, network: Vocoder | None = None
+    bands: Tensor,
+    spec: Spectrogram,
+    *,
+    seed: int = 0,
+    network: Vocoder | None = None,
+    iterations: int = 60,
 ) -> Tensor:
-    """(clips, n_mels, frames) → (clips, samples); see `models.vocoder`.
+    """(clips, n_mels, frames) → (clips, samples); see `models.vocoder` and `low_bins`.
 
-    network: a vocoder trained for these parameters; else the one that is shipped for them. There
-    is no chance in it: `seed` has no bearing.
+    network: a vocoder trained for these parameters; else the one that is shipped for them.
+    iterations: on the low bins; 0 leaves the network's sound as it is, made in one pass.
     """
     network = shipped(spec) if network is None else network
     if network.spec != spec:
         raise ValueError(f"the network was trained for {network.spec}, not for {spec}")
     with torch.inference_mode():
-        return network(bands)
+        spectra, frames = network.asked(bands), Frames(spec, bands.shape[-1], bands)
+        if iterations:
+            settle(spectra, bands, spec, iterations=iterations, seed=seed)
+        return frames.cut(frames.sound(spectra))
 
 
 def available() -> dict[str, dict[str, Any]]:

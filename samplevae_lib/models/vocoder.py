@@ -68,13 +68,18 @@ class Vocoder(nn.Module):
     def forward(self, bands: Tensor) -> Tensor:
         """The sound, of the bands' own level; silence where there is none."""
         frames = Frames(self.spec, bands.shape[-1], bands)
-        sound = frames.sound(self.spectrum(bands))
-        if self.mended:
-            sound = frames.sound(self._mended(frames.spectra(sound), bands.transpose(1, 2)))
-        return frames.cut(sound)
+        return frames.cut(frames.sound(self.asked(bands)))
+
+    def asked(self, bands: Tensor) -> Tensor:
+        """The complex spectrum, (clips, frames, bins), that the sound comes nearest to."""
+        spectrum = self.spectrum(bands)
+        if not self.mended:
+            return spectrum
+        frames = Frames(self.spec, bands.shape[-1], bands)
+        return self._mended(frames.spectra(frames.sound(spectrum)), bands.transpose(1, 2))
 
     def spectrum(self, bands: Tensor) -> Tensor:
-        """The complex short-time spectrum, (clips, frames, bins)."""
+        """What the network makes of the bands: complex, (clips, frames, bins)."""
         columns = bands.transpose(1, 2)  # (clips, frames, n_mels)
         loudest = columns.amax((1, 2), keepdim=True).clamp(min=torch.finfo(bands.dtype).tiny)
         seen = (columns / loudest).clamp(min=RANGE).log10() / math.log10(RANGE)
