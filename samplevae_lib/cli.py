@@ -12,7 +12,7 @@ from typing import Any
 from samplevae_lib import paths
 
 VOCODERS = ("16000", "22050")
-BENCHES = ("datasets", "dilated", "inversion", "odg")
+BENCHES = ("datasets", "dilated", "dtw", "inversion", "odg")
 
 
 def main(arguments: list[str] | None = None) -> int:
