@@ -69,7 +69,7 @@ def mel_griffin_lim(
     spec: Spectrogram,
     *,
     seed: int = 0,
-    solver_steps: int = 15,
+    solver_steps: int = 10,
     **options: Any,
 ) -> Tensor:
     """Griffin–Lim on the linear magnitudes that best explain the mel bands."""
