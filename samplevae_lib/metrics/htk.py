@@ -14,9 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 _FULL = 2**15  # full scale in 16 bits
-# Of a band, in those units. HTK has this floor; the routine leaves it to the caller, but digital
-# silence, which pads the thesis's recordings, has no logarithm.
-_FLOOR = 1.0
+_FLOOR = 1.0  # of a band, in those units; HTK has it, too
 
 
 def htk_mfcc(
@@ -30,10 +28,13 @@ def htk_mfcc(
     channels: int = 20,
     coefficients: int = 13,
     lifter: int = 22,
+    range_db: float = np.inf,
 ) -> np.ndarray:
     """(…, samples) with full scale at 1 → (…, coefficients, frames), the first the loudness.
 
-    band: Hz. Only whole frames count, as in the routine.
+    band: Hz. range_db: what lies further below a sound's loudest band is raised to there. The
+    routine has no such floor, but the digital silence that pads the thesis's recordings has no
+    logarithm. Only whole frames count, as in the routine.
     """
     audio = np.asarray(audio, dtype=np.float64)
     length, shift = (round(ms * sample_rate / 1000) for ms in (frame_ms, shift_ms))
@@ -44,7 +45,9 @@ def htk_mfcc(
     n_fft = 2 ** int(np.ceil(np.log2(length)))
     magnitudes = np.abs(np.fft.rfft(frames * np.hamming(length), n_fft))
     bank = _triangles(sample_rate, n_fft, band, channels)
-    levels = np.log(np.maximum(magnitudes @ bank.T, _FLOOR))
+    bands = magnitudes @ bank.T
+    loudest = bands.max((-1, -2), keepdims=True, initial=0)
+    levels = np.log(np.maximum(bands, np.maximum(loudest * 10 ** (-range_db / 20), _FLOOR)))
     return np.swapaxes(levels @ _cosines(channels, coefficients, lifter).T, -1, -2)
 
 

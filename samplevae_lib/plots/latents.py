@@ -110,6 +110,54 @@ def steps(waveforms: np.ndarray, titles: Sequence[str], *, columns: int = 3) -> 
     return figure
 
 
+@styled
+def glyphs(latents: Mapping[str, Latent], *, columns: int = 2) -> Figure:
+    """One plot a latent, every point drawn as its label, as for spoken digits."""
+    import matplotlib.pyplot as plt
+
+    rows = -(-len(latents) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(4.2 * columns, 3.5 * rows), squeeze=False
+    )  # fmt: skip
+    for axis, (title, latent) in zip(axes.flat, latents.items(), strict=False):
+        for colour, label in enumerate(np.unique(latent.labels)):
+            for point in latent.points[latent.labels == label]:
+                axis.text(
+                    *point, str(label), color=plt.cm.tab10(colour % 10), fontsize=7, ha="center",
+                    va="center", clip_on=True,
+                )  # fmt: skip
+        axis.set_title(title)
+        axis.set(xlim=_around(latent.points[:, 0]), ylim=_around(latent.points[:, 1]))
+        axis.set(xticks=[], yticks=[])
+    for axis in axes.flat[len(latents) :]:
+        axis.set_visible(False)
+    return figure
+
+
+@styled
+def divergences(by_model: Mapping[str, np.ndarray]) -> Figure:
+    """Nats of each latent dimension (dimensions,), the most first; a line for each model."""
+    import matplotlib.pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(6.5, 3))
+    for position, (name, nats) in enumerate(by_model.items()):
+        ranks = np.arange(1, len(nats) + 1)
+        axis.plot(
+            ranks, np.sort(nats)[::-1], marker=_MARKERS[position], markersize=5,
+            color=COLOURS[position % len(COLOURS)], label=name,
+        )  # fmt: skip
+    axis.set(xlabel="latent dimension, by its divergence", ylabel="nats", ylim=(0, None))
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.legend()
+    return figure
+
+
+def _around(values: np.ndarray) -> tuple[float, float]:
+    """Limits with some room, also if all values are one."""
+    room = 0.06 * max(float(np.ptp(values)), 1e-9)
+    return float(values.min()) - room, float(values.max()) + room
+
+
 def scatter(axes: Axes, latent: Latent) -> None:
     """Points with a colour and a marker for each label."""
     for position, label in enumerate(dict.fromkeys(latent.labels)):

@@ -5,7 +5,7 @@ Spectrograms are (bins, frames) with the `Spectrogram` they were made with.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,6 +99,35 @@ def residuals(
     axes[0, 0].set_ylabel("kHz")
     figure.supxlabel("seconds", fontsize=9)
     figure.colorbar(image, ax=axes, label="dB below the loudest")
+    return figure
+
+
+@styled
+def beside(
+    pairs: Mapping[str, tuple[np.ndarray, np.ndarray]], spec: Spectrogram,
+    heads: tuple[str, str], *, columns: int = 5,
+) -> Figure:  # fmt: skip
+    """Two sounds (samples,) for each name, their magnitudes one below the other, in dB."""
+    import matplotlib.pyplot as plt
+
+    rows = -(-len(pairs) // columns)
+    figure, axes = plt.subplots(
+        2 * rows, columns, figsize=(1.9 * columns, 3 * rows + 0.3), sharex=True, sharey=True,
+        squeeze=False,
+    )  # fmt: skip
+    for axis in axes.flat:
+        axis.set_visible(False)
+    for place, (name, sounds) in enumerate(pairs.items()):
+        row, column = divmod(place, columns)
+        for below, sound in enumerate(sounds):
+            axis, size = axes[2 * row + below, column], spec.forward(np.array(sound[None]))[0]
+            axis.set_visible(True)
+            level = decibels(size).level
+            image = _image(axis, level, spec, vmin=FLOOR_DB, vmax=0, cmap=MAP)
+            axis.set_title(f"{name}, {heads[below]}", fontsize=8)
+    figure.supxlabel("seconds", fontsize=9)
+    figure.supylabel("kHz", fontsize=9)
+    figure.colorbar(image, ax=axes, label="dB below the loudest", shrink=0.6)
     return figure
 
 
