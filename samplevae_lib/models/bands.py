@@ -15,6 +15,8 @@ from samplevae_lib import inversion
 from samplevae_lib.spectral import Spectrogram
 
 STRIDE = 8  # frames that one column of the narrowest layer stands for
+_SILENT = 0.025
+_ITERATIONS = 64
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,17 @@ class BandScale:
         return (1 + self._shares(bands / loudest)).clip(0, 1)
 
     def sounds(self, levels: np.ndarray, *, samples: int, seed: int = 0) -> np.ndarray:
-        """(sounds, n_mels, frames) → (sounds, samples) of no certain level, by Griffin–Lim."""
+        """(sounds, n_mels, frames) → (sounds, samples) of no certain level, by Griffin–Lim.
+
+        A level within a fortieth of the range above its floor counts as silence: a model rarely
+        says exactly 0.
+        """
         missing = self.spec.frames(samples) - levels.shape[-1]
         levels = np.pad(levels, ((0, 0), (0, 0), (0, missing)), mode="edge").clip(0, 1)
-        bands = np.where(levels > 0, 10 ** ((levels - 1) * self.range_db / 20), 0)
+        bands = np.where(levels > _SILENT, 10 ** ((levels - 1) * self.range_db / 20), 0)
         return inversion.invert(
             bands.astype(np.float32), self.spec, method="mel_griffin_lim", length=samples,
-            start="pghi", seed=seed,
+            start="pghi", iterations=_ITERATIONS, seed=seed,
         )  # fmt: skip
 
     def _shares(self, amount: np.ndarray) -> np.ndarray:
@@ -69,8 +75,8 @@ class BandAutoencoder(nn.Module):
 
     def encode(self, levels: Tensor) -> Tensor:
         """(batch, n_mels, frames) → (batch, length)."""
-        return self.encoder(levels).flatten(1)
+        return self.encoder(2 * levels - 1).flatten(1)
 
     def decode(self, latent: Tensor) -> Tensor:
         """(batch, length) → (batch, n_mels, frames)."""
-        return self.decoder(latent.unflatten(1, self.narrow))
+        return (1 + self.decoder(latent.unflatten(1, self.narrow))) / 2

@@ -48,14 +48,19 @@ class GaussianBottleneck(nn.Module):
 class Classifier(nn.Sequential):
     """Dense hidden layers on z; logits of the classes. The thesis has three of them for digits.
 
-    It says no more of them: here they go through batch norm and tanh, as its other layers do.
+    It says no more of them: here they go through batch norm and tanh, as its other layers do;
+    normed: whether through batch norm at all.
     """
 
-    def __init__(self, dimensions: int, classes: int, *, hidden: tuple[int, ...] = (64, 64, 64)):
+    def __init__(
+        self, dimensions: int, classes: int, *, hidden: tuple[int, ...] = (64, 64, 64),
+        normed: bool = True,
+    ):  # fmt: skip
         sizes = (dimensions, *hidden)
         layers: list[nn.Module] = []
         for size, following in zip(sizes, hidden, strict=False):
-            layers += [nn.Linear(size, following), nn.BatchNorm1d(following), nn.Tanh()]
+            norm = [nn.BatchNorm1d(following)] if normed else []
+            layers += [nn.Linear(size, following), *norm, nn.Tanh()]
         super().__init__(*layers, nn.Linear(sizes[-1], classes))
 
 
