@@ -120,7 +120,7 @@ def test_a_classifier_keeps_kinds_apart_and_the_history_has_every_term():
     levels, model = SCALE.levels(sounds), band_vae(32)
     history = train_vae(model, (levels, kinds, levels, kinds), seed=0, shift=1, **OPTIONS)
     assert {"train classes", "validation error", "train divergence"} <= set(history)
-    assert history["validation classes"].iloc[-1] < 0.2
+    assert history["validation classes"].iloc[-1] < np.log(3) / 2  # half of what chance costs
     assert one_nn_accuracy(evaluate.encode(model, levels), kinds) == 1
 
 
