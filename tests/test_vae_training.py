@@ -6,11 +6,12 @@ import torch
 from torch import nn
 
 from samplevae_lib import losses
+from samplevae_lib.band_levels import BandScale
 from samplevae_lib.fits import Fit, fit_all
 from samplevae_lib.metrics import one_nn_accuracy
 from samplevae_lib.models import evaluate
 from samplevae_lib.models.autoencoder import Autoencoder
-from samplevae_lib.models.bands import BandAutoencoder, BandScale
+from samplevae_lib.models.bands import BandAutoencoder
 from samplevae_lib.models.bottleneck import Classifier, GaussianBottleneck, SignalVAE
 from samplevae_lib.spectral import Spectrogram
 from samplevae_lib.vae_training import gradient_norms, moved, train_vae
