@@ -1,4 +1,4 @@
-"""An autoencoder of mel bands in decibels (see `band_levels`), far cheaper than one of waveforms."""
+"""An autoencoder of mel bands in decibels (see `band_levels`), cheaper than one of waveforms."""
 
 from __future__ import annotations
 
