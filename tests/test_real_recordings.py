@@ -13,6 +13,7 @@ import samplevae_lib as sv
 from samplevae_lib import audio, files
 from samplevae_lib.datasets import digits, download, drums
 from samplevae_lib.inversion import invert, unheard
+from samplevae_lib.metrics import htk_mfcc, pairwise_dtw
 from samplevae_lib.metrics.ratings import grades
 
 EIGHT = {
@@ -192,6 +193,17 @@ def test_a_changed_byte_in_a_recording_is_named_and_a_deleted_one_restored(real)
     assert path.read_bytes() == before
 
 
+# ── what digits sound like ────────────────────────────────────────────────────────────────────
+
+
+def test_warped_cepstra_tell_the_digits_of_a_speaker_apart():
+    ds = load("digits", speakers=["jackson"])
+    ds = ds.select(ds.attributes["index"] < 5)
+    distances = pairwise_dtw(htk_mfcc(ds.audio, ds.sample_rate, range_db=60))
+    np.fill_diagonal(distances, np.inf)
+    assert (ds.labels[distances.argmin(1)] == ds.labels).mean() > 0.9
+
+
 # ── the shipped vocoder ───────────────────────────────────────────────────────────────────────
 
 
@@ -205,4 +217,4 @@ def test_on_machines_it_never_heard_the_vocoder_is_better_than_griffin_lim():
         )["ODG"].mean()
         for method in ("neural", "mel_griffin_lim")
     }
-    assert graded["neural"] > graded["mel_griffin_lim"]
+    assert graded["neural"] > graded["mel_griffin_lim"] + 0.2

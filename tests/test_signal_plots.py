@@ -9,7 +9,8 @@ import pytest
 
 from samplevae_lib.datasets.signals import sine
 from samplevae_lib.metrics import folded
-from samplevae_lib.plots import COLOURS, latents, signals
+from samplevae_lib.plots import COLOURS, latents, signals, spectra
+from samplevae_lib.spectral import Spectrogram
 
 mpl.use("agg")
 import matplotlib.pyplot as plt
@@ -107,3 +108,37 @@ def test_steps_share_their_scales():
     figure = latents.steps(np.array([[0.0, 1], [0, 3], [0, -2]]), ["1", "2", "3"], columns=2)
     assert len({axis.get_ylim() for axis in figure.axes}) == 1
     assert [axis.get_visible() for axis in figure.axes] == [True, True, True, False]
+
+
+# ── digits ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_point_is_drawn_as_its_label_within_the_axes():
+    rng = np.random.default_rng(0)
+    labels = np.array(list("0123456789") * 3)
+    latent = latents.Latent(rng.normal(size=(30, 2)) * [1, 1e-6], labels)
+    figure = latents.glyphs({"one": latent, "two": latent, "three": latent})
+    axes = figure.axes
+    assert [axis.get_visible() for axis in axes] == [True, True, True, False]
+    for axis in axes[:3]:
+        assert [text.get_text() for text in axis.texts] == sorted(labels)
+        low, high = np.array([axis.get_xlim(), axis.get_ylim()]).T
+        for text in axis.texts:
+            assert (low < text.get_position()).all() and (text.get_position() < high).all()
+
+
+def test_divergences_are_drawn_the_most_first():
+    figure = latents.divergences({"a": np.array([1.0, 3.0, 2.0])})
+    (line,) = figure.axes[0].lines
+    assert line.get_xydata().tolist() == [[1, 3], [2, 2], [3, 1]]
+
+
+def test_a_sound_and_its_kin_lie_below_each_other():
+    spec = Spectrogram("stft", 8000, 256, 64)
+    rng = np.random.default_rng(0)
+    pairs = {str(n): tuple(rng.normal(size=(2, 2048)).astype(np.float32)) for n in range(3)}
+    figure = spectra.beside(pairs, spec, ("made", "real"), columns=2)
+    shown = [axis for axis in figure.axes if axis.get_visible() and axis.get_title()]
+    titles = [axis.get_title() for axis in shown]
+    assert titles == ["0, made", "1, made", "0, real", "1, real", "2, made", "2, real"]
+    assert all(axis.images[0].get_array().max() == 0 for axis in shown)
