@@ -99,6 +99,12 @@ def _bank(spec: Spectrogram) -> _Bank:
     moving = moving[moving > _STILL]
     filters = spec.mel_filters().astype(np.float64)
     inside = np.flatnonzero((filters[:, len(moving) :].sum(1) == 0) & (filters.sum(1) > 0))
+    if not len(inside):
+        hertz = len(moving) * spec.sample_rate // spec.n_fft
+        raise ValueError(
+            f"none of {spec.n_mels} bands lies below {hertz} Hz, where low bins are settled; "
+            "iterations=0 does without"
+        )
     filters = filters[: inside.max() + 1, : len(moving)]
     reach = filters.sum(0)
     shares = filters / np.where(reach > 0, reach, 1) * moving
