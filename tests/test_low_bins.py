@@ -89,7 +89,7 @@ def test_a_hop_without_a_quarter_is_refused():
 
 
 def test_bands_that_are_all_too_wide_are_refused():
-    spec = replace(SPEC, n_mels=3)
+    spec = replace(SPEC, n_mels=2)
     bands = spec.forward(torch.from_numpy(kicks()))
-    with pytest.raises(ValueError, match=r"none of 3 bands lies below 1\d\d\d Hz.*iterations=0"):
+    with pytest.raises(ValueError, match=r"none of 2 bands lies below 1\d\d\d Hz.*iterations=0"):
         settle(begun(bands), bands, spec, iterations=1, seed=0)
