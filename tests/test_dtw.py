@@ -142,8 +142,8 @@ def test_drift_of_the_thesiss_own_matrix():
     names = [f"x{i}" for i in range(10)]
     matrix, b, c = ([[printed[row, name] for name in names] for row in rows]
                     for rows in (names, ["b"], ["c"]))  # fmt: skip
-    found, printed = drift(np.array(matrix, float).T, np.array(b[0])), np.array(c[0])
-    np.testing.assert_allclose(found, printed, atol=0.011)
+    found, printed = drift(np.array(matrix, float), np.array(b[0])), np.array(c[0])
+    np.testing.assert_allclose(found, printed, atol=0.01)
     assert round(found.mean(), 2) == -0.47 and round(found.std(ddof=1), 2) == 0.16
 
 
