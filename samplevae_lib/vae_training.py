@@ -63,13 +63,13 @@ def gradient_norms(
 ) -> pd.DataFrame:
     """How hard each loss term, unweighted, pulls at each part of a model, over a batch.
 
-    Rows are the terms, columns the parts; the model keeps its mode, weights and random state.
+    Rows are the terms, columns the parts. Neither weights nor random state change, but batch norm
+    in training takes the batch into its averages: give a copy of a model that is still needed.
     """
-    batch = tuple(torch.as_tensor(each) for each in batch)
     owned = {name: list(part.parameters()) for name, part in parts.items()}
     pulls = {}
     with torch.random.fork_rng():
-        found = terms(model, batch)
+        found = terms(model, tuple(torch.as_tensor(each) for each in batch))
         for term, value in found.items():
             pulls[term] = {
                 name: _norm(torch.autograd.grad(value, p, retain_graph=True, allow_unused=True))
