@@ -10,7 +10,7 @@ usage() {
 ./run_all.sh            run every notebook: figures and tables land in figures/
 ./run_all.sh --test     run the tests (further arguments go to pytest)
 
-  --profile smoke|laptop|paper   how much is computed: proof that all of it runs, findings from
+  --profile smoke|reference|paper   how much is computed: proof that all of it runs, findings from
                                  small models on two cores (default), or the theses' own sizes
   --data auto|real|stand-in      recordings where they can be had (default), recordings or an
                                  error, or synthesised sounds in their place

@@ -11,8 +11,8 @@ from types import ModuleType
 __version__ = "0.1.0"
 
 _FLOORS = (
-    "audio", "cache", "datasets", "experiment", "fits", "inversion", "losses", "metrics",
-    "models", "paths", "plots", "settings", "show", "spectral", "theses", "training", "widgets",
+    "audio", "cache", "datasets", "experiment", "inversion", "metrics", "models", "paths",
+    "plots", "settings", "spectral", "theses", "training", "widgets",
 )  # fmt: skip
 
 

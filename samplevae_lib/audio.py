@@ -62,6 +62,36 @@ def read(
     return audio, rate
 
 
+def check(sound: np.ndarray, name: str = "audio", *, peak: float = np.inf) -> np.ndarray:
+    """One sound that came in, (samples,) of finite real numbers, as an array; else a ValueError.
+
+    name: what the message calls it. peak: the highest that is taken for a sound with full scale
+    at 1; 16-bit samples that were never divided by 32768 lie far above it.
+    """
+    sound = np.asarray(sound)
+    if sound.ndim != 1:
+        raise ValueError(
+            f"{name} has shape {sound.shape}: expected (samples,); mix the channels down or take "
+            "one sound of a batch at a time"
+        )
+    if not len(sound):
+        raise ValueError(f"{name} is empty: expected at least one sample; leave it out")
+    if sound.dtype.kind not in "fiu":
+        raise ValueError(f"{name} is of type {sound.dtype}: expected real numbers within ±1")
+    bad = np.flatnonzero(~np.isfinite(sound))
+    if len(bad):
+        raise ValueError(
+            f"{name} holds {len(bad)} values that are NaN or infinite, the first at sample "
+            f"{bad[0]}: expected finite ones; replace them or leave the sound out"
+        )
+    if (found := float(np.abs(sound.astype(np.float64)).max())) > peak:
+        raise ValueError(
+            f"{name} has a peak of {found:.6g}: expected full scale at 1; divide 16-bit samples "
+            "by 32768"
+        )
+    return sound
+
+
 def mix_down(frames: np.ndarray) -> np.ndarray:
     """The mean of all channels: (samples, channels), float or integer → (samples,) float32."""
     full_scale = 1 if frames.dtype.kind == "f" else 2 ** (8 * frames.dtype.itemsize - 1)
@@ -89,7 +119,7 @@ def resample(audio: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
     return padded[..., :length].astype(np.float32, copy=False)
 
 
-def fit(audio: np.ndarray, samples: int, *, fade: int = 128) -> np.ndarray:
+def cut_or_pad(audio: np.ndarray, samples: int, *, fade: int = 128) -> np.ndarray:
     """Pad with silence or cut to `samples`; a cut end fades out over `fade` samples."""
     if samples < 1:
         raise ValueError(f"samples must be at least 1, not {samples}")
@@ -255,3 +285,43 @@ def _refuse_unwritable(path: Path, audio: np.ndarray, subtype: str) -> None:
 
 def _decibels(amplitude: float) -> float:
     return 20 * float(np.log10(amplitude)) if amplitude > 0 else float("-inf")
+
+
+MP3_KBPS = (32, 320)  # least and greatest of MPEG-1 layer III
+_MOST = 0.9999  # libsndfile takes a compression level of 1 for a mistake
+_DELAY = 4096  # samples that a decoder is at most late by
+
+
+def through_mp3(audio: np.ndarray, sample_rate: int, kbps: float) -> tuple[np.ndarray, int]:
+    """(channels, samples) or (samples,), encoded at a constant bit rate and decoded again.
+
+    Returned are the sound, lying on the original sample by sample, and the file's size in bytes.
+    A file without a note of the encoder's delay comes back late: by how much is measured.
+    """
+    if not MP3_KBPS[0] <= kbps <= MP3_KBPS[1]:
+        raise ValueError(f"kbps is {kbps}: expected {MP3_KBPS[0]} to {MP3_KBPS[1]}")
+    if (peak := float(np.abs(audio).max(initial=0.0))) > 1:
+        raise ValueError(f"a peak of {peak:.3g} would clip; use samplevae_lib.audio.match_peak")
+    least, most = MP3_KBPS
+    buffer = io.BytesIO()
+    sf.write(
+        buffer, audio.T, sample_rate, format="MP3", subtype="MPEG_LAYER_III",
+        bitrate_mode="CONSTANT", compression_level=min((most - kbps) / (most - least), _MOST),
+    )  # fmt: skip
+    size = buffer.tell()
+    buffer.seek(0)
+    decoded = sf.read(buffer, dtype="float32")[0].T
+    late = delay(np.atleast_2d(audio).mean(0), np.atleast_2d(decoded).mean(0))
+    made = np.zeros(audio.shape, np.float32)
+    kept = decoded[..., late : late + audio.shape[-1]]
+    made[..., : kept.shape[-1]] = kept
+    return made, size
+
+
+def delay(reference: np.ndarray, test: np.ndarray) -> int:
+    """By how many samples, 0 to 4096, a sound is late: where they correlate most. (samples,)."""
+    from scipy.fft import irfft, next_fast_len, rfft
+
+    length = next_fast_len(len(reference) + len(test))
+    alike = irfft(np.conj(rfft(reference, length)) * rfft(test, length), length)
+    return int(alike[: _DELAY + 1].argmax())

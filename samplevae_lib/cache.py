@@ -6,12 +6,15 @@ Nothing here is ever unpickled.
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import hashlib
 import inspect
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from functools import cache as remember
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,8 @@ import numpy as np
 
 from samplevae_lib import paths
 from samplevae_lib.files import read_json, replacing, write_json
-from samplevae_lib.provenance import PACKAGE, code_digest
+
+PACKAGE = __package__
 
 
 def key(**parts: Any) -> str:
@@ -94,6 +98,54 @@ def _of_package(function: Callable) -> bool:
 
 def _refusal(part: Any, name: str, what: str) -> TypeError:
     return TypeError(f"{name} = {part!r}: {what} can't be part of a cache key")
+
+
+def code_digest(*modules: str) -> str:
+    """A digest of these modules and of all they import from this package, comments and all."""
+    digest = hashlib.sha256()
+    for module in sorted(_closure(modules)):
+        digest.update(module.encode())
+        digest.update(_source(module).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _closure(modules: tuple[str, ...]) -> set[str]:
+    """The modules and, through their imports, every module of this package below them."""
+    waiting, met = list(modules), set()
+    while waiting:
+        module = waiting.pop()
+        if module not in met:
+            met.add(module)
+            waiting += imports(module)
+    return met
+
+
+@remember
+def imports(module: str) -> tuple[str, ...]:
+    """The modules of this package that a module imports, anywhere in its text."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(_source(module).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            # "from package import module" and "from package.module import name" look alike.
+            names += [f"{node.module}.{alias.name}" for alias in node.names] + [node.module]
+    ours = {name for name in names if name.startswith(f"{PACKAGE}.")}
+    return tuple(sorted(name for name in ours if _is_module(name)))
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # its parent is a module, not a package: a name inside it
+        return False
+
+
+def _source(module: str) -> Path:
+    spec = find_spec(module)
+    if spec is None or not spec.origin:
+        raise ModuleNotFoundError(f"no source for module {module!r}")
+    return Path(spec.origin)
 
 
 def load(kind: str, entry: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:

@@ -1,10 +1,9 @@
-"""The command line: `python -m samplevae_lib run`, `bench` and `vocoder`."""
+"""The command line: `python -m samplevae_lib run` and `vocoder`."""
 
 from __future__ import annotations
 
 import argparse
 import ast
-import importlib
 import os
 import sys
 from typing import Any
@@ -12,25 +11,24 @@ from typing import Any
 from samplevae_lib import paths
 
 VOCODERS = ("16000", "22050")
-BENCHES = ("datasets", "dilated", "dtw", "inversion", "odg")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        return {"run": _run, "bench": _bench, "vocoder": _vocoder}[options.command](options)
+        return {"run": _run, "vocoder": _vocoder}[options.command](options)
     except (ValueError, RuntimeError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2
 
 
 def _run(options: argparse.Namespace) -> int:
-    from samplevae_lib import runner, terminal
+    from samplevae_lib import runner
 
     if options.figures:
         os.environ["SAMPLEVAE_FIGURES"] = options.figures
-    jobs = runner.plan(
+    jobs = runner.plan_jobs(
         profile=options.profile,
         data=options.data,
         seed=options.seed,
@@ -38,24 +36,18 @@ def _run(options: argparse.Namespace) -> int:
         parameters=dict(_parameter(given) for given in options.parameter),
         threads=max(1, (os.cpu_count() or 1) // options.jobs),
     )
-    outcomes = runner.run(
+    outcomes = runner.run_jobs(
         jobs, workers=options.jobs, force=options.force, scheduler=options.scheduler
     )
-    print(terminal.summary(outcomes))
+    print(runner.summary(outcomes))
     print(f"\nFigures and tables: {paths.figures()}\nNotebooks as pages: {paths.executed()}")
     return 0 if all(outcome.good for outcome in outcomes) else 1
 
 
-def _bench(options: argparse.Namespace) -> int:
-    bench = importlib.import_module(f"samplevae_lib.bench.{options.what}")
-    print(bench.run())
-    return 0
-
-
 def _vocoder(options: argparse.Namespace) -> int:
-    from samplevae_lib.inversion import recipe
+    from samplevae_lib.inversion import vocoder_recipe
 
-    print(recipe.ship(options.name, data=options.data, seed=options.seed))
+    print(vocoder_recipe.ship(options.name, data=options.data, seed=options.seed))
     return 0
 
 
@@ -73,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="samplevae", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="execute the notebooks and record every figure and table")
-    run.add_argument("--profile", default="laptop", help="smoke, laptop (default) or paper")
+    run.add_argument("--profile", default="reference", help="smoke, reference (default) or paper")
     run.add_argument("--data", default="auto", help="auto (default), real or stand-in")
     run.add_argument("--only", default="", metavar="03,07", help="these notebooks alone")
     run.add_argument("--seed", type=int, default=0, help="where all chance starts (default 0)")
@@ -85,8 +77,6 @@ def _parser() -> argparse.ArgumentParser:
         "--parameter", "-p", action="append", default=[], metavar="NAME=VALUE",
         help="a further parameter of the notebook",
     )  # fmt: skip
-    bench = commands.add_parser("bench", help="measure side by side, in one run, with medians")
-    bench.add_argument("what", choices=BENCHES)
     vocoder = commands.add_parser("vocoder", help="train a shipped vocoder anew (about an hour)")
     vocoder.add_argument("name", choices=VOCODERS, help="by its sample rate in Hz")
     vocoder.add_argument("--data", default="auto", help="auto (default), real or stand-in")

@@ -35,9 +35,14 @@ def manifests() -> Path:
     return root() / "data" / "manifests"
 
 
+def weights() -> Path:
+    """Weights that come with the project: a folder a notebook, and a card beside each file."""
+    return root() / "data" / "weights"
+
+
 def vocoders() -> Path:
-    """Shipped vocoders: weights as safetensors, and beside each a card with its recipe."""
-    return root() / "data" / "vocoders"
+    """The vocoders among those weights, and beside each a card with its recipe."""
+    return weights() / "vocoders"
 
 
 def data() -> Path:

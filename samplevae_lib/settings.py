@@ -1,7 +1,7 @@
 """The numbers of a notebook: what its thesis fixes, what this project adds, what a profile changes.
 
 `notebooks/settings.toml` has for each notebook NN the tables [NN.paper] (the thesis's values),
-[NN.own] (what the thesis leaves open), and [NN.laptop], [NN.smoke] (only what differs).
+[NN.own] (what the thesis leaves open), and [NN.reference], [NN.smoke] (only what differs).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from samplevae_lib import paths
 if TYPE_CHECKING:
     import pandas as pd
 
-PROFILES = ("smoke", "laptop", "paper")
-_TABLES = ("paper", "own", "laptop", "smoke")
+PROFILES = ("smoke", "reference", "paper")
+_TABLES = ("paper", "own", "reference", "smoke")
 
 
 class SettingsError(ValueError):
@@ -104,7 +104,7 @@ def _check(file: Path, number: str, tables: dict[str, dict[str, Any]]) -> None:
     for key in _TAKEN.intersection(base):
         where = f"{file}: [{number}.{'paper' if key in thesis else 'own'}] {key} = {base[key]!r}"
         raise SettingsError(f"{where}: the name is taken; choose another")
-    for profile in ("laptop", "smoke"):
+    for profile in ("reference", "smoke"):
         for key, value in tables.get(profile, {}).items():
             _check_one(f"{file}: [{number}.{profile}] {key} = {value!r}", key, value, base)
 

@@ -199,17 +199,17 @@ def test_read_resamples_after_mixing(tmp_path):
 
 def test_a_short_sound_is_padded_with_silence_and_otherwise_untouched():
     sound = noise(1, 300)
-    fitted = audio.fit(sound, 1000)
+    fitted = audio.cut_or_pad(sound, 1000)
     assert np.array_equal(fitted[:300], sound)
     assert not fitted[300:].any()
 
 
 def test_a_sound_of_the_right_length_is_not_faded():
-    assert np.array_equal(audio.fit(noise(1, 300), 300), noise(1, 300))
+    assert np.array_equal(audio.cut_or_pad(noise(1, 300), 300), noise(1, 300))
 
 
 def test_a_cut_end_fades_monotonically_to_zero_without_a_click():
-    fitted = audio.fit(np.ones(5000, dtype=np.float32), 1000, fade=128)
+    fitted = audio.cut_or_pad(np.ones(5000, dtype=np.float32), 1000, fade=128)
     assert np.array_equal(fitted[:872], np.ones(872))
     steps = np.diff(fitted[871:])
     assert (steps <= 0).all()
@@ -223,7 +223,7 @@ def test_a_cut_end_fades_monotonically_to_zero_without_a_click():
 def test_fitting_only_pads_cuts_and_quietens(length, samples, fade):
     sound = noise(0, length)
     kept = sound.copy()
-    fitted = audio.fit(sound, samples, fade=fade)
+    fitted = audio.cut_or_pad(sound, samples, fade=fade)
     assert (fitted.shape, fitted.dtype) == ((samples,), np.float32)
     assert np.array_equal(sound, kept)
     overlap = min(length, samples)
@@ -234,7 +234,7 @@ def test_fitting_only_pads_cuts_and_quietens(length, samples, fade):
 
 def test_a_length_of_no_samples_is_refused():
     with pytest.raises(ValueError, match="samples must be at least 1, not 0"):
-        audio.fit(tone(), 0)
+        audio.cut_or_pad(tone(), 0)
 
 
 # ── levels ────────────────────────────────────────────────────────────────────────────────────

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from samplevae_lib import cache, paths, provenance
+from samplevae_lib import cache, paths
 from samplevae_lib.cache import key
 from samplevae_lib.datasets import Dataset
 
@@ -328,46 +328,46 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         (folder / f"{name}.py").write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "toy", raising=False)
-    monkeypatch.setattr(provenance, "PACKAGE", "toy")
-    provenance.imports.cache_clear()
+    monkeypatch.setattr(cache, "PACKAGE", "toy")
+    cache.imports.cache_clear()
     yield folder
-    provenance.imports.cache_clear()
+    cache.imports.cache_clear()
 
 
 def test_a_digest_follows_imports_at_any_depth_and_round_a_circle(package):
-    before = {name: provenance.code_digest(f"toy.{name}") for name in "abcd"}
+    before = {name: cache.code_digest(f"toy.{name}") for name in "abcd"}
     (package / "c.py").write_text("import toy.a\nC = 2\n")
-    after = {name: provenance.code_digest(f"toy.{name}") for name in "abcd"}
+    after = {name: cache.code_digest(f"toy.{name}") for name in "abcd"}
     assert {name for name in "abcd" if before[name] != after[name]} == {"a", "b", "c"}
 
 
 def test_a_digest_takes_in_comments_and_every_module_named(package):
-    assert provenance.code_digest("toy.a") != provenance.code_digest("toy.a", "toy.d")
-    before = provenance.code_digest("toy.d")
+    assert cache.code_digest("toy.a") != cache.code_digest("toy.a", "toy.d")
+    before = cache.code_digest("toy.d")
     (package / "d.py").write_text("D = 1  # the same, remarked upon\n")
-    assert provenance.code_digest("toy.d") != before
+    assert cache.code_digest("toy.d") != before
 
 
 def test_imports_are_found_in_every_form_and_nothing_else_is(package):
-    assert provenance.imports("toy.a") == ("toy.b",)
-    assert provenance.imports("toy.b") == ("toy.c",)
-    assert provenance.imports("toy.d") == ()
+    assert cache.imports("toy.a") == ("toy.b",)
+    assert cache.imports("toy.b") == ("toy.c",)
+    assert cache.imports("toy.d") == ()
 
 
 def test_imports_of_a_module_of_this_package_are_as_it_says():
-    assert provenance.imports("samplevae_lib.cache") == (
-        "samplevae_lib.files", "samplevae_lib.paths", "samplevae_lib.provenance",
+    assert cache.imports("samplevae_lib.cache") == (
+        "samplevae_lib.files", "samplevae_lib.paths",
     )  # fmt: skip
-    assert provenance.imports("samplevae_lib.paths") == ()
+    assert cache.imports("samplevae_lib.paths") == ()
 
 
 def test_a_module_that_is_not_there_is_named():
     with pytest.raises(ModuleNotFoundError, match=r"samplevae_lib\.nothing"):
-        provenance.code_digest("samplevae_lib.nothing")
+        cache.code_digest("samplevae_lib.nothing")
 
 
 def test_notes_are_json_that_a_person_can_read():
-    cache.store("models", "entry", {}, {"profile": "laptop", "seed": 0})
+    cache.store("models", "entry", {}, {"profile": "reference", "seed": 0})
     text = (paths.cache() / "models" / "entry.json").read_text(encoding="utf-8")
-    assert json.loads(text) == {"profile": "laptop", "seed": 0}
+    assert json.loads(text) == {"profile": "reference", "seed": 0}
     assert text.count("\n") == 4

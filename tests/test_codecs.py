@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from samplevae_lib.codecs import delay, through_mp3
+from samplevae_lib.audio import delay, through_mp3
 
 RATE = 44100
 

@@ -430,7 +430,7 @@ def test_the_same_seed_gives_the_same_signals(kind):
 def test_the_profile_decides_how_many_signals_are_made():
     counts = [
         len(sv.datasets.load("signals", profile=profile, kind="families"))
-        for profile in ("smoke", "laptop", "paper")
+        for profile in ("smoke", "reference", "paper")
     ]
     assert counts == [200, 2000, 2000]
     assert len(sv.datasets.load("signals", profile="smoke")) == 200
@@ -487,7 +487,7 @@ def test_a_row_is_the_file_read_resampled_and_fitted(library):
     ds = sv.datasets.load(library, sample_rate=16000, samples=3000)
     for row, name in zip(ds.audio, ds.names, strict=True):
         read, _ = audio.read(library / name, sample_rate=16000)
-        assert np.array_equal(row, audio.fit(read, 3000))
+        assert np.array_equal(row, audio.cut_or_pad(read, 3000))
     long = ds.names.tolist().index("long.wav")
     assert ds.durations[long] == pytest.approx(0.5, abs=1e-6)
     np.testing.assert_allclose(np.delete(ds.durations, long), 0.1, atol=1e-4)
@@ -779,7 +779,7 @@ def test_per_class_draws_from_whatever_is_loaded():
         ("drumz", {}, ValueError, "no dataset 'drumz': known are signals, digits, drums, notes, or "
          "the path of a folder of sounds"),
         ("signals", {"profile": "desktop"}, ValueError,
-         "profile must be one of smoke, laptop, paper, not 'desktop'"),
+         "profile must be one of smoke, reference, paper, not 'desktop'"),
         ("signals", {"data": "fake"}, ValueError,
          "data must be one of auto, real, stand-in, not 'fake'"),
         ("drums", {"data": "fake"}, ValueError,

@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from samplevae_lib.inversion.griffin_lim import griffin_lim
-from samplevae_lib.inversion.starts import random_phases
-from samplevae_lib.inversion.trained import degli
-from samplevae_lib.models.degli import (
+from samplevae_lib.inversion import degli, griffin_lim
+from samplevae_lib.inversion.degli import (
     DeepGriffinLim,
     levels,
     noisy,
@@ -17,6 +15,7 @@ from samplevae_lib.models.degli import (
     spectra_of,
     train_degli,
 )
+from samplevae_lib.inversion.short_time import random_phases
 from samplevae_lib.spectral import Spectrogram
 
 RATE, LENGTH = 8000, 2048
@@ -46,8 +45,8 @@ def magnitudes(count: int = 4) -> torch.Tensor:
 
 def test_untrained_it_is_griffin_and_lims_method():
     for iterations in (1, 5):
-        ours = degli(magnitudes(), SPEC, seed=3, network=small(), iterations=iterations)
-        theirs = griffin_lim(magnitudes(), SPEC, seed=3, iterations=iterations, momentum=0.0)
+        ours = degli.rebuild(magnitudes(), SPEC, seed=3, network=small(), iterations=iterations)
+        theirs = griffin_lim.rebuild(magnitudes(), SPEC, seed=3, iterations=iterations, momentum=0.0)
         assert torch.allclose(ours, theirs, atol=1e-5)
 
 
@@ -121,19 +120,19 @@ def test_residuals_show_one_iteration():
 def test_shapes_powers_seeds_and_silence():
     spectrum = magnitudes()
     spectrum[2] = 0
-    made = degli(spectrum, SPEC, network=small(trained=True), seed=1, iterations=3)
+    made = degli.rebuild(spectrum, SPEC, network=small(trained=True), seed=1, iterations=3)
     assert made.shape == (4, LENGTH)
     assert torch.isfinite(made).all()
     assert not made[2].any()
     assert torch.equal(
-        made, degli(spectrum, SPEC, network=small(trained=True), seed=1, iterations=3)
+        made, degli.rebuild(spectrum, SPEC, network=small(trained=True), seed=1, iterations=3)
     )
     assert not made.requires_grad
     squared = Spectrogram(**(vars(SPEC) | {"power": 2.0}))
     network = DeepGriffinLim(squared, **SMALL)
-    energies = degli(spectrum**2, squared, network=network, seed=1, iterations=3)
+    energies = degli.rebuild(spectrum**2, squared, network=network, seed=1, iterations=3)
     assert torch.allclose(
-        energies, degli(spectrum, SPEC, network=small(), seed=1, iterations=3), atol=1e-4
+        energies, degli.rebuild(spectrum, SPEC, network=small(), seed=1, iterations=3), atol=1e-4
     )
 
 
@@ -151,7 +150,7 @@ def test_shapes_powers_seeds_and_silence():
 )
 def test_what_cannot_be_inverted_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        degli(magnitudes(), SPEC, **options)
+        degli.rebuild(magnitudes(), SPEC, **options)
 
 
 def test_sizes_that_cannot_be_are_refused():
@@ -172,5 +171,5 @@ def test_trained_it_comes_nearer_than_griffin_and_lim_in_as_many_iterations():
     def distance(sound: torch.Tensor) -> float:
         return float((SPEC.forward(sound) - spectrum).norm() / spectrum.norm())
 
-    ours = distance(degli(spectrum, SPEC, network=network, iterations=16))
-    assert ours < distance(griffin_lim(spectrum, SPEC, iterations=16, momentum=0.0))
+    ours = distance(degli.rebuild(spectrum, SPEC, network=network, iterations=16))
+    assert ours < distance(griffin_lim.rebuild(spectrum, SPEC, iterations=16, momentum=0.0))

@@ -22,10 +22,10 @@ import pytest
 import samplevae_lib as sv
 from samplevae_lib import audio, files, paths
 from samplevae_lib.datasets import StandInWarning, download, drums, manifest
-from samplevae_lib.datasets.clip import Clip
+from samplevae_lib.datasets.dataset import Clip
+from samplevae_lib.datasets.download import UnsafeArchive, unpack
 from samplevae_lib.datasets.manifest import Entry, IntegrityError
-from samplevae_lib.datasets.recordings import real_or_stand_in
-from samplevae_lib.datasets.unpack import UnsafeArchive, unpack
+from samplevae_lib.datasets.store import real_or_stand_in
 
 CONTENT = {"a.bin": b"first " * 300, "deep/b.bin": b"second " * 300, "c.txt": b"third"}
 

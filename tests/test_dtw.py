@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks import dtw as bench
 from samplevae_lib import theses
-from samplevae_lib.bench import dtw as bench
 from samplevae_lib.metrics import drift, htk_mfcc, pairwise_dtw
 
 

@@ -15,12 +15,13 @@ import soundfile as sf
 from matplotlib.figure import Figure
 from PIL import Image
 
-from samplevae_lib import experiment, paths, provenance, records
+from samplevae_lib import paths, provenance
 from samplevae_lib.audio import AudioError
 from samplevae_lib.datasets import Dataset, Problem
-from samplevae_lib.experiment import Run, start
+from samplevae_lib.experiment import Run, records, start
+from samplevae_lib.experiment import run as experiment_run
+from samplevae_lib.experiment.records import RecordError
 from samplevae_lib.files import write_json
-from samplevae_lib.records import RecordError
 from samplevae_lib.settings import SettingsError
 from samplevae_lib.theses import UnknownId
 
@@ -68,7 +69,7 @@ def run(project, monkeypatch) -> Run:
 def begin(monkeypatch, source: str = "real", **options) -> Run:
     """A run whose every dataset has this source."""
     monkeypatch.setattr(
-        experiment.datasets, "load", lambda name, **given: dataset(name, source, given)
+        experiment_run.datasets, "load", lambda name, **given: dataset(name, source, given)
     )
     return start("07_toy", **options)
 
@@ -141,7 +142,7 @@ def test_a_run_starts_with_the_settings_of_its_profile(project):
     ("notebook", "options", "error", "named"),
     [
         ("09_nothing", {}, UnknownId, "07_toy, 08_other"),
-        ("07_toy", {"profile": "desktop"}, SettingsError, "smoke, laptop, paper"),
+        ("07_toy", {"profile": "desktop"}, SettingsError, "smoke, reference, paper"),
         ("07_toy", {"data": "fake"}, ValueError, "auto, real, stand-in"),
         ("08_other", {}, SettingsError, "no tables for notebook '08'"),
     ],
@@ -186,7 +187,7 @@ def test_a_record_says_which_data_it_was_made_from(run):
     run.figure("X-F1", picture(), "A line.")
     assert record(run, "X-F1")["data"] == [{
         "name": "drums", "source": "real", "sounds": 4, "fingerprint": drums.fingerprint,
-        "licence": "none", "reason": "no network", "profile": "laptop", "data": "auto", "seed": 0,
+        "licence": "none", "reason": "no network", "profile": "reference", "data": "auto", "seed": 0,
         "problems": [["x.wav", "is empty"]],
     }]  # fmt: skip
 
@@ -405,7 +406,7 @@ def verdict(run: Run, claim: str, holds: bool | None, evidence: str = "seen") ->
     return run.verdicts[claim]
 
 
-@pytest.mark.parametrize("profile", ["laptop", "paper"])
+@pytest.mark.parametrize("profile", ["reference", "paper"])
 @pytest.mark.parametrize(("holds", "word"), [(True, "reproduced"), (False, "differs")])
 def test_what_holds_is_reproduced_and_what_does_not_differs(
     project, monkeypatch, profile, holds, word
@@ -483,7 +484,7 @@ def test_the_mark_of_a_finished_run_is_written_last(run, monkeypatch):
         there[path.name] = left(run)
         write_json(path, content)
 
-    monkeypatch.setattr(experiment, "write_json", watched)
+    monkeypatch.setattr(experiment_run, "write_json", watched)
     fill(run).finish()
     assert there["run.json"] == left(run) - {"run.json"} == set(record(run, "run")["files"])
 
@@ -716,5 +717,5 @@ def test_the_commit_is_told_and_whether_the_files_differ_from_it(tmp_path, monke
 def test_records_name_no_folder_of_this_machine(monkeypatch, tmp_path):
     monkeypatch.setenv("SAMPLEVAE_MIRROR", str(tmp_path / "mirror"))
     said = f"not in {paths.data()}, not in the mirror ({tmp_path / 'mirror'}); 3 tries"
-    assert experiment._placeless(said) == "not in …, not in the mirror (…); 3 tries"
-    assert experiment._placeless(7) == 7
+    assert experiment_run._placeless(said) == "not in …, not in the mirror (…); 3 tries"
+    assert experiment_run._placeless(7) == 7

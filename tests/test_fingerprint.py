@@ -11,7 +11,6 @@ import base64
 import csv
 import os
 import sys
-from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,9 +21,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samplevae_lib.metrics import chromaprint
-from samplevae_lib.metrics.fingerprint import backend, fingerprint, fingerprint_similarity
+from samplevae_lib.metrics import fingerprints as door
+from samplevae_lib.metrics.fingerprints import backend, fingerprint, fingerprint_similarity
 
-door = import_module("samplevae_lib.metrics.fingerprint")  # the module, not its function
 HERE = Path(__file__).parent / "golden"
 GOLDEN = os.environ.get("SAMPLEVAE_GOLDEN")
 RATE = 11025

@@ -15,11 +15,12 @@ import torch
 from torch import nn
 
 import samplevae_lib as sv
-from samplevae_lib import losses, training
-from samplevae_lib.fits import Fit, fit, fit_all
+from samplevae_lib import training
+from samplevae_lib.training import fits
+from samplevae_lib.models import encode, reconstruct
 from samplevae_lib.models.autoencoder import Autoencoder
-from samplevae_lib.models.evaluate import encode, reconstruct
-from samplevae_lib.training import Player, Schedule
+from samplevae_lib.training import Player, Schedule, losses
+from samplevae_lib.training.fits import Fit, fit, fit_all
 
 AUDIO = sv.datasets.load("signals", kind="families", count=12, noise=0.0).audio
 ORIGIN = {"notebook": "test"}
@@ -37,7 +38,7 @@ def one(seed: int = 0, epochs: int = 2) -> Fit:
         "players": {"model": Player(losses.mean_square, {"error": 1.0}, rate=0.01)},
         "schedule": Schedule(epochs, 4),
     }
-    return Fit(model, training.fit, (AUDIO,), seed, options)
+    return Fit(model, training.train, (AUDIO,), seed, options)
 
 
 def weights(fitted: Fit) -> torch.Tensor:
@@ -58,7 +59,7 @@ def test_a_fit_is_trained_once_and_then_taken_from_the_cache():
     [
         lambda: one(seed=1),
         lambda: one(epochs=3),
-        lambda: Fit(one().model, training.fit, (AUDIO * 0.5,), 0, one().options),
+        lambda: Fit(one().model, training.train, (AUDIO * 0.5,), 0, one().options),
     ],
     ids=["seed", "schedule", "data"],
 )
@@ -94,7 +95,7 @@ def test_only_what_the_cache_lacks_is_trained(monkeypatch):
         trained.extend(missing)
         return iter(())
 
-    monkeypatch.setattr(sv.fits, "_side_by_side", side_by_side)
+    monkeypatch.setattr(fits, "_side_by_side", side_by_side)
     fit_all(fits, ORIGIN, workers=2)
     assert trained == ["new"]
 

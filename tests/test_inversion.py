@@ -8,10 +8,11 @@ import pytest
 import torch
 
 import samplevae_lib as sv
-from samplevae_lib.frames import Frames
-from samplevae_lib.inversion import METHODS, invert, phases
+from samplevae_lib.inversion import METHODS, invert
+from samplevae_lib.inversion import short_time as phases
 from samplevae_lib.inversion.griffin_lim import linear
-from samplevae_lib.metrics.spectra import relative_distance
+from samplevae_lib.inversion.short_time import Frames
+from samplevae_lib.metrics.distances import relative_distance
 from samplevae_lib.spectral import Spectrogram
 
 RATE, LENGTH = 16000, 8000

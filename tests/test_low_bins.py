@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from samplevae_lib.frames import Frames
 from samplevae_lib.inversion.low_bins import settle
-from samplevae_lib.metrics.spectra import spectral_convergence
+from samplevae_lib.inversion.short_time import Frames
+from samplevae_lib.metrics.distances import spectral_convergence
 from samplevae_lib.spectral import Spectrogram
 
 SPEC = Spectrogram("mel", 16000, 512, 128)

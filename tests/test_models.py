@@ -8,18 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from samplevae_lib import losses, theses
+from samplevae_lib import theses
 from samplevae_lib.datasets import signals
 from samplevae_lib.models import tables
-from samplevae_lib.models.autoencoder import (
-    DECODERS,
-    ENCODERS,
-    KINDS,
-    Autoencoder,
-)
-from samplevae_lib.models.bottleneck import Classifier, GaussianBottleneck, Posterior, SignalVAE
-from samplevae_lib.models.dilation import receptive_field
-from samplevae_lib.training import Player, Schedule, fit
+from samplevae_lib.models.autoencoder import DECODERS, ENCODERS, KINDS, Autoencoder, receptive_field
+from samplevae_lib.models.vae import Classifier, GaussianBottleneck, Posterior, SignalVAE
+from samplevae_lib.training import Player, Schedule, losses, train
 
 
 def printed(table: str, model: str) -> list[tuple[str, str, str]]:
@@ -116,7 +110,7 @@ def test_each_model_learns_one_batch_by_heart(kind):
     model = Autoencoder(kind, width=0.25, depth=10)
     players = {"model": Player(losses.mean_square, {"error": 1.0}, rate=0.01)}
     schedule = Schedule(200, 3, plateau=15, factor=0.7)
-    history = fit(model, (batch,), players=players, schedule=schedule)
+    history = train(model, (batch,), players=players, schedule=schedule)
     assert history["train error"].iloc[-1] < 0.05 * float(batch.square().mean())
 
 

@@ -16,11 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
+from benchmarks import odg as bench
 from samplevae_lib import audio
-from samplevae_lib.bench import odg as bench
-from samplevae_lib.metrics import ear, patterns, peaq_spectra
-from samplevae_lib.metrics.odg import Details, graded, odg
-from samplevae_lib.metrics.peaq_variables import Variables, counting, variables
+from samplevae_lib.metrics.peaq import ear
+from samplevae_lib.metrics.peaq import perception as patterns
+from samplevae_lib.metrics.peaq import spectra as peaq_spectra
+from samplevae_lib.metrics.peaq.grade import Details, graded, odg
+from samplevae_lib.metrics.peaq.variables import Variables, counting, variables_of
 
 RATE = ear.RATE
 COMMITTED = Path(__file__).parent / "golden"
@@ -152,9 +154,9 @@ def test_an_error_that_recurs_along_frequency_has_harmonics():
 
 def test_frames_in_blocks_are_the_frames_at_once(monkeypatch):
     reference, test = hits(1), 0.9 * hits(1)
-    whole = peaq_spectra.spectra(reference, test)
+    whole = peaq_spectra.spectra_of(reference, test)
     monkeypatch.setattr(peaq_spectra, "_BLOCK", 7)
-    for one, other in zip(whole, peaq_spectra.spectra(reference, test), strict=True):
+    for one, other in zip(whole, peaq_spectra.spectra_of(reference, test), strict=True):
         assert one == pytest.approx(other, nan_ok=True)
 
 
@@ -195,7 +197,7 @@ def test_both_are_resampled_by_the_same_call_and_not_at_48_khz():
     test = sound + np.float32(1e-3) * noise(len(sound)).astype(np.float32)
     resampled = [audio.resample(s, 44100, RATE) for s in (sound, test)]
     assert odg(sound, test, 44100) == pytest.approx(odg(*resampled, RATE), abs=1e-6)
-    assert odg(sound, test, RATE) == graded(variables(sound, test))[1]
+    assert odg(sound, test, RATE) == graded(variables_of(sound, test))[1]
 
 
 @pytest.mark.parametrize(("samples", "times"), [(24000, 8), (139200, 2), (1, 192000), (144000, 1)])
@@ -203,14 +205,14 @@ def test_a_clip_under_3_s_is_repeated_until_it_lasts_4(samples, times):
     sound = hits(3)[:samples]
     pair = sound, 0.9 * sound + 1e-3 * noise(samples)
     tiled = (np.tile(signal, times) for signal in pair)
-    assert odg(*pair, RATE) == graded(variables(*tiled))[1]
+    assert odg(*pair, RATE) == graded(variables_of(*tiled))[1]
 
 
 @pytest.mark.parametrize("before", [0, 188000])
 def test_a_clip_of_which_too_little_counts_is_repeated(before):
     sound = np.pad(hits(0.1), (before, 195000 - before))
     pair = sound, 0.5 * sound
-    assert odg(*pair, RATE) == graded(variables(*(np.tile(signal, 2) for signal in pair)))[1]
+    assert odg(*pair, RATE) == graded(variables_of(*(np.tile(signal, 2) for signal in pair)))[1]
 
 
 @settings(max_examples=30, deadline=None)

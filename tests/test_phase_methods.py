@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from samplevae_lib.bench.inversion import clips, distance
-from samplevae_lib.inversion import heap, invert
-from samplevae_lib.inversion.admm import _plain, step
-from samplevae_lib.inversion.filter_bank import FilterBank
+from benchmarks.inversion import clips, distance
+from samplevae_lib.inversion import invert
+from samplevae_lib.inversion import phase_gradient as heap
+from samplevae_lib.inversion.constant_q import FilterBank
+from samplevae_lib.inversion.griffin_lim import _plain, step
 from samplevae_lib.spectral import Spectrogram
 
 RATE, LENGTH = 22050, 8192

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from samplevae_lib.metrics import interval
-from samplevae_lib.metrics.ratings import grades, ratings, summary
-from samplevae_lib.plots import ratings as charts
-from samplevae_lib.plots import spectra
+from samplevae_lib.metrics.ratings import grades, rate, summary
+from samplevae_lib.plots import curves as charts
+from samplevae_lib.plots import spectrograms as spectra
 from samplevae_lib.spectral import Spectrogram
 
 RATE = 22050
@@ -27,20 +27,20 @@ def hits(count: int = 3) -> np.ndarray:
 
 
 def test_a_copy_is_rated_as_one():
-    rated = ratings(hits(), hits(), STFT)
+    rated = rate(hits(), hits(), STFT)
     assert len(rated) == 3
     assert (rated["ODG"] > 0).all() and (rated["fingerprint similarity"] == 100).all()
     np.testing.assert_allclose(rated[["convergence", "distance dB", "level dB"]], 0, atol=1e-4)
 
 
 def test_half_as_loud_is_six_decibels_and_rated_worse_than_a_copy():
-    rated = ratings(hits(), 0.5 * hits(), STFT)
+    rated = rate(hits(), 0.5 * hits(), STFT)
     np.testing.assert_allclose(rated["level dB"], -6.0206, atol=1e-3)
-    assert (rated["ODG"] < ratings(hits(), hits(), STFT)["ODG"]).all()
+    assert (rated["ODG"] < rate(hits(), hits(), STFT)["ODG"]).all()
 
 
 def test_a_summary_has_the_mean_and_both_limits_of_every_column():
-    rated = ratings(hits(), hits() + np.float32(1e-3) * hits()[::-1], STFT)
+    rated = rate(hits(), hits() + np.float32(1e-3) * hits()[::-1], STFT)
     found = summary(rated)
     assert len(found) == 3 * len(rated.columns)
     assert found["ODG low"] < found["ODG mean"] < found["ODG high"]

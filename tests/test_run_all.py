@@ -45,7 +45,7 @@ def test_help_explains_every_option_that_it_names(tmp_path):
 def test_it_works_from_any_folder_in_an_active_environment(tmp_path):
     answer = call(SCRIPT, "--profile", "huge", cwd=tmp_path)
     assert answer.returncode == 2
-    assert "unknown profile 'huge'; known are smoke, laptop, paper" in answer.stderr
+    assert "unknown profile 'huge'; known are smoke, reference, paper" in answer.stderr
     assert "Setting up" not in answer.stderr
 
 

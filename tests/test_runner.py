@@ -13,8 +13,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from samplevae_lib import paths, runner, terminal
-from samplevae_lib.jobs import Job
+from samplevae_lib import paths, runner
+from samplevae_lib.runner import terminal
+from samplevae_lib.runner.execute import Job
 
 IMPORT = "import samplevae_lib as sv\n"
 START = IMPORT + "run = sv.experiment.start({name!r}, profile=profile, data=data, seed=seed)"
@@ -25,7 +26,7 @@ FINISH = "run.finish()"
 
 def write_notebook(root: Path, name: str, *cells: str) -> Path:
     """A notebook with a parameters cell and a start cell in front of these."""
-    parameters = nbformat.v4.new_code_cell('profile = "laptop"\ndata = "auto"\nseed = 0')
+    parameters = nbformat.v4.new_code_cell('profile = "reference"\ndata = "auto"\nseed = 0')
     parameters.metadata["tags"] = ["parameters"]
     code = [START.format(name=name), *(cell.format(number=name[:2]) for cell in cells)]
     notebook = nbformat.v4.new_notebook(
@@ -71,7 +72,7 @@ def states(outcomes: list[runner.Outcome]) -> dict[str, str]:
 def test_a_failure_is_named_and_the_others_go_on_and_are_skipped_next_time(project, capsys):
     write_notebook(project, "01_good", CLAIM, FINISH)
     write_notebook(project, "02_bad", "ratio = 1 / 0  # the culprit", CLAIM, FINISH)
-    outcomes = runner.run(runner.plan(profile="laptop"), workers=2)
+    outcomes = runner.run_jobs(runner.plan_jobs(profile="reference"), workers=2)
     assert states(outcomes) == {"01_good": "done", "02_bad": "failed in cell 3"}
     assert (project / "figures/executed/01_good.html").stat().st_size > 1000
     assert (project / "figures/executed/02_bad.ipynb").exists()
@@ -81,14 +82,14 @@ def test_a_failure_is_named_and_the_others_go_on_and_are_skipped_next_time(proje
     assert "1 reproduced" in terminal.summary(outcomes)
 
     write_notebook(project, "02_bad", CLAIM, FINISH)  # mended
-    assert states(runner.run(runner.plan())) == {"01_good": "up to date", "02_bad": "done"}
+    assert states(runner.run_jobs(runner.plan_jobs())) == {"01_good": "up to date", "02_bad": "done"}
     # Another seed is another run.
-    assert not any(runner.fresh(job) for job in runner.plan(seed=1))
+    assert not any(runner.fresh(job) for job in runner.plan_jobs(seed=1))
 
 
 def test_a_notebook_that_ends_without_finish_has_failed_whatever_papermill_says(project):
     write_notebook(project, "01_good", CLAIM)
-    (outcome,) = runner.run(runner.plan(only=["01"]))
+    (outcome,) = runner.run_jobs(runner.plan_jobs(only=["01"]))
     assert outcome.state == "failed"
     assert outcome.error["error"] == "it ended without run.finish(): there is no run.json"
 
@@ -98,7 +99,7 @@ def test_what_is_unknown_is_an_error_that_lists_what_is_known(project):
     write_notebook(project, "02_bad", FINISH)
     for options, message in {
         ("only", "07"): "unknown notebook '07'; known are 01, 02, 01_good, 02_bad",
-        ("profile", "huge"): "unknown profile 'huge'; known are smoke, laptop, paper",
+        ("profile", "huge"): "unknown profile 'huge'; known are smoke, reference, paper",
         ("data", "fake"): "unknown data 'fake'; known are auto, real, stand-in",
         (
             "parameters",
@@ -108,14 +109,14 @@ def test_what_is_unknown_is_an_error_that_lists_what_is_known(project):
         name, value = options
         given = {"only": [value], "parameters": {value: 3}}.get(name, value)
         with pytest.raises(runner.RunError) as caught:
-            runner.plan(**{name: given})
+            runner.plan_jobs(**{name: given})
         assert str(caught.value) == message
 
 
 def a_finished_job(project: Path, **state: object) -> Job:
     """A job whose files look as if it had just been done."""
     write_notebook(project, "01_good", CLAIM, FINISH)
-    (job,) = runner.plan(only=["01"])
+    (job,) = runner.plan_jobs(only=["01"])
     folder = paths.figures() / "01_good"
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps({"run": "token", "files": ["x.png"]}))
@@ -161,10 +162,10 @@ def test_stand_ins_are_replaced_once_recordings_are_within_reach(project, monkey
 
 def test_a_changed_setting_makes_a_new_key(project):
     write_notebook(project, "01_good", FINISH)
-    (before,) = runner.plan(only=["01"])
+    (before,) = runner.plan_jobs(only=["01"])
     settings = project / "notebooks/settings.toml"
     settings.write_text(settings.read_text().replace("[01.own]\nsteps = 1", "[01.own]\nsteps = 2"))
-    (after,) = runner.plan(only=["01"])
+    (after,) = runner.plan_jobs(only=["01"])
     assert before.key != after.key
 
 
@@ -174,7 +175,7 @@ def test_two_runs_into_one_folder_do_not_mix(project):
     write_notebook(project, "01_good", FINISH)
     paths.executed().mkdir(parents=True)
     with FileLock(paths.executed() / ".lock"), pytest.raises(runner.RunError, match="another run"):
-        runner.run(runner.plan(only=["01"]))
+        runner.run_jobs(runner.plan_jobs(only=["01"]))
 
 
 def test_the_clock_reads_like_a_clock():
@@ -186,7 +187,7 @@ def test_the_clock_reads_like_a_clock():
 def command(project: Path, *arguments: str) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-m", "samplevae_lib", "run", *arguments],
-        cwd=Path(runner.LIBRARY).parent,
+        cwd=Path(runner.plan.LIBRARY).parent,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -255,5 +256,5 @@ def test_a_cluster_does_the_same_work(project):
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=1, dashboard_address=None
     ) as cluster:
-        outcomes = runner.run(runner.plan(only=["01"]), scheduler=cluster.scheduler_address)
+        outcomes = runner.run_jobs(runner.plan_jobs(only=["01"]), scheduler=cluster.scheduler_address)
     assert states(outcomes) == {"01_good": "done"}

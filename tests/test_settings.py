@@ -24,7 +24,7 @@ device = "cpu"
 shuffle = true
 fade = 0.5
 
-[04.laptop]
+[04.reference]
 batch_size = 16
 fade = 1
 
@@ -68,7 +68,7 @@ def test_the_paper_profile_is_the_thesis_and_what_it_leaves_open(file):
 
 def test_other_profiles_change_only_what_they_name(file):
     paper = dict(load("04", "paper", file=file))
-    assert dict(load("04", "laptop", file=file)) == paper | {"batch_size": 16, "fade": 1}
+    assert dict(load("04", "reference", file=file)) == paper | {"batch_size": 16, "fade": 1}
     assert dict(load("04", "smoke", file=file)) == paper | {"kernels": [3], "shuffle": False}
 
 
@@ -78,23 +78,23 @@ def test_a_profile_without_a_table_is_the_paper_profile(tmp_path):
 
 
 def test_a_notebook_is_found_by_number_and_by_name(file):
-    by_name = load("04_spoken_digits", "laptop", file=file)
-    assert (by_name.notebook, by_name.profile) == ("04", "laptop")
-    assert dict(by_name) == dict(load("04", "laptop", file=file))
+    by_name = load("04_spoken_digits", "reference", file=file)
+    assert (by_name.notebook, by_name.profile) == ("04", "reference")
+    assert dict(by_name) == dict(load("04", "reference", file=file))
 
 
 def test_values_are_attributes_items_and_in_the_order_of_the_file(file):
-    chosen = load("04", "laptop", file=file)
+    chosen = load("04", "reference", file=file)
     assert chosen.batch_size == chosen["batch_size"] == 16
     assert list(chosen) == [
         "batch_size", "learning_rate", "kernels", "device", "shuffle", "fade",
     ]  # fmt: skip
     assert len(chosen) == 6
-    assert repr(chosen).startswith("Settings(04, laptop, {'batch_size': 16")
+    assert repr(chosen).startswith("Settings(04, reference, {'batch_size': 16")
 
 
 def test_attributes_cannot_be_set(file):
-    chosen = load("04", "laptop", file=file)
+    chosen = load("04", "reference", file=file)
     with pytest.raises(AttributeError, match=r"batch_size = 8"):
         chosen.batch_size = 8
     with pytest.raises(TypeError):
@@ -104,7 +104,7 @@ def test_attributes_cannot_be_set(file):
 
 def test_an_unknown_attribute_lists_the_known(file):
     with pytest.raises(AttributeError) as caught:
-        _ = load("04", "laptop", file=file).batchsize
+        _ = load("04", "reference", file=file).batchsize
     message = str(caught.value)
     assert "'batchsize'" in message
     assert "notebook 04" in message
@@ -112,13 +112,13 @@ def test_an_unknown_attribute_lists_the_known(file):
 
 
 def test_an_unknown_profile_lists_the_known(file):
-    with pytest.raises(SettingsError, match=r"'desktop'.*smoke, laptop, paper"):
+    with pytest.raises(SettingsError, match=r"'desktop'.*smoke, reference, paper"):
         load("04", "desktop", file=file)
 
 
 def test_a_notebook_without_tables_is_named_with_the_file(file):
     with pytest.raises(SettingsError) as caught:
-        load("05", "laptop", file=file)
+        load("05", "reference", file=file)
     assert str(file) in str(caught.value)
     assert "'05'" in str(caught.value)
 
@@ -156,8 +156,8 @@ def test_a_value_of_the_wrong_type_is_named_with_what_was_expected(tmp_path, lin
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_mistake_in_any_table_is_found_in_every_profile(tmp_path, profile):
-    broken = BASE + "[04.laptop]\nbatch_size = 'many'\n[05.own]\nx = 1\n"
-    assert "[04.laptop] batch_size = 'many'" in refusal(tmp_path, broken, profile)
+    broken = BASE + "[04.reference]\nbatch_size = 'many'\n[05.own]\nx = 1\n"
+    assert "[04.reference] batch_size = 'many'" in refusal(tmp_path, broken, profile)
     with pytest.raises(SettingsError, match="batch_size"):
         load("05", profile, file=tmp_path / "settings.toml")
 
@@ -182,7 +182,7 @@ def test_a_list_of_ints_and_floats_takes_either(tmp_path):
 def test_an_unknown_table_is_named_with_the_known(tmp_path):
     message = refusal(tmp_path, BASE + "[04.desktop]\nbatch_size = 8\n")
     assert f"{tmp_path / 'settings.toml'}: unknown table [04.desktop]" in message
-    assert "[04.paper], [04.own], [04.laptop], [04.smoke]" in message
+    assert "[04.paper], [04.own], [04.reference], [04.smoke]" in message
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_broken_toml_is_named_with_file_and_line(tmp_path):
 
 
 def test_the_table_sets_the_thesis_beside_this_run(file):
-    table = load("04", "laptop", file=file).table()
+    table = load("04", "reference", file=file).table()
     assert list(table.columns) == ["thesis", "this run"]
     assert table.loc["batch_size"].tolist() == ["32", "16"]
     assert table.loc["kernels"].tolist() == ["5, 4, 4", "5, 4, 4"]
@@ -247,7 +247,7 @@ def test_an_override_of_equal_type_wins_and_leaves_the_rest_alone(tmp_path_facto
     text = "\n".join(f"[04.{table}]\n" + "\n".join(listed) for table, listed in lines.items())
     file = written(tmp_path_factory.mktemp("settings"), text + "\n")
     assert dict(load("04", "smoke", file=file)) == base | {key: value}
-    assert dict(load("04", "laptop", file=file)) == base
+    assert dict(load("04", "reference", file=file)) == base
 
 
 def toml(value) -> str:

@@ -9,7 +9,10 @@ import pytest
 
 from samplevae_lib.datasets.signals import sine
 from samplevae_lib.metrics import folded
-from samplevae_lib.plots import COLOURS, latents, signals, spectra
+from samplevae_lib.plots import COLOURS
+from samplevae_lib.plots import scatter as latents
+from samplevae_lib.plots import spectrograms as spectra
+from samplevae_lib.plots import waveforms as signals
 from samplevae_lib.spectral import Spectrogram
 
 mpl.use("agg")

@@ -168,7 +168,7 @@ def test_missing_package_is_said_when_the_first_clip_is_drawn(monkeypatch):
 
 
 def test_missing_library_is_named(tmp_path):
-    from samplevae_lib.datasets.stand_ins.espeak import Espeak, EspeakError
+    from samplevae_lib.datasets.stand_ins.digits import Espeak, EspeakError
 
     with pytest.raises(EspeakError, match=r"nowhere\.so\) can't be loaded"):
         Espeak(tmp_path / "nowhere.so", tmp_path, SPEAKERS)

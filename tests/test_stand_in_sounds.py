@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.signal import butter, sosfiltfilt
 
 from samplevae_lib import datasets
-from samplevae_lib.datasets.clip import Clip
+from samplevae_lib.datasets.dataset import Clip
 from samplevae_lib.datasets.stand_ins import drums, notes
 from samplevae_lib.datasets.stand_ins.drums import drum_clips
 from samplevae_lib.datasets.stand_ins.instruments import FAMILIES, Key

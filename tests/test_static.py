@@ -182,7 +182,7 @@ def test_a_notebook_has_one_parameters_cell_with_profile_data_and_seed(notebook)
         for node in ast.parse(tagged[0].source).body
         if isinstance(node, ast.Assign)
     }
-    assert assigned.items() >= {"profile": "laptop", "data": "auto", "seed": 0}.items()
+    assert assigned.items() >= {"profile": "reference", "data": "auto", "seed": 0}.items()
     assert cells(notebook, "code")[0] == tagged[0]
 
 
@@ -247,7 +247,7 @@ def test_a_notebook_records_what_is_registered_for_it_and_nothing_else(notebook)
 def test_a_notebook_has_its_tables_in_the_settings_and_uses_no_setting_they_lack(notebook):
     number = notebook.stem[:2]
     tables = settings.read(ROOT / "notebooks" / "settings.toml")
-    assert set(tables[number]) <= {"paper", "own", "laptop", "smoke"}
+    assert set(tables[number]) <= {"paper", "own", "reference", "smoke"}
     known = set(settings.load(number, "paper", file=ROOT / "notebooks" / "settings.toml"))
     used = {
         node.attr
@@ -291,7 +291,7 @@ def test_no_module_is_named_after_having_no_name():
 
 def test_modules_import_each_other_in_no_circle():
     graph = {name_of(path): imported(path) for path in MODULES}
-    assert "samplevae_lib.cache" in graph["samplevae_lib.experiment"]
+    assert "samplevae_lib.cache" in graph["samplevae_lib.experiment.run"]
     assert circle(graph) == []
 
 

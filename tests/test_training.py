@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from samplevae_lib import training
-from samplevae_lib.training import Diverged, Player, Schedule, fit
+from samplevae_lib.training import loop
+from samplevae_lib.training import Diverged, Player, Schedule, train
 
 X = np.linspace(-1, 1, 24, dtype=np.float32)[:, None]
 DATA = (X, 3 * X + 0.5)
@@ -51,7 +51,7 @@ def test_one_step_of_gradient_descent_is_the_one_on_paper():
     w, b = model.weight.item(), model.bias.item()
     residual = w * DATA[0] + b - DATA[1]
     slope_w, slope_b = 2 * float((residual * DATA[0]).mean()), 2 * float(residual.mean())
-    fit(model, DATA, players=lone(optimiser="sgd", rate=0.1), schedule=Schedule(1, 24))
+    train(model, DATA, players=lone(optimiser="sgd", rate=0.1), schedule=Schedule(1, 24))
     assert model.weight.item() == pytest.approx(w - 0.1 * slope_w, abs=1e-6)
     assert model.bias.item() == pytest.approx(b - 0.1 * slope_b, abs=1e-6)
 
@@ -63,7 +63,7 @@ def test_each_weight_counts_once_and_each_term_is_logged_raw_and_weighted():
 
     players = {"model": Player(two, {"error": 2.0, "size": 0.5}, rate=0.0)}
     model = line()
-    (row,) = fit(model, DATA, players=players, schedule=Schedule(1, 24)).to_dict("records")
+    (row,) = train(model, DATA, players=players, schedule=Schedule(1, 24)).to_dict("records")
     with torch.no_grad():
         raw = {
             name: float(value) for name, value in two(model, list(map(torch.tensor, DATA))).items()
@@ -76,7 +76,7 @@ def test_each_weight_counts_once_and_each_term_is_logged_raw_and_weighted():
 
 def test_a_weight_may_be_phased_in():
     players = {"model": Player(squared_error, {"error": lambda epoch: epoch / 2}, rate=0.0)}
-    history = fit(line(), DATA, players=players, schedule=Schedule(3, 24))
+    history = train(line(), DATA, players=players, schedule=Schedule(3, 24))
     ratio = history["train error, weighted"] / history["train error"]
     assert ratio.tolist() == pytest.approx([0.0, 0.5, 1.0])
 
@@ -84,13 +84,13 @@ def test_a_weight_may_be_phased_in():
 def test_terms_and_weights_must_be_the_same():
     players = {"model": Player(squared_error, {"eror": 1.0})}
     with pytest.raises(ValueError, match=r"loss terms \['error'\] but weights for \['eror'\]"):
-        fit(line(), DATA, players=players, schedule=Schedule(1, 8))
+        train(line(), DATA, players=players, schedule=Schedule(1, 8))
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_does_not():
     def trained(seed):
         model = network()
-        history = fit(model, DATA, players=lone(noisy_error), schedule=Schedule(4, 8), seed=seed)
+        history = train(model, DATA, players=lone(noisy_error), schedule=Schedule(4, 8), seed=seed)
         return weights(model), history.drop(columns="seconds")
 
     (first, history), (second, again), (other, _) = trained(1), trained(1), trained(2)
@@ -102,7 +102,7 @@ def test_the_same_seed_gives_the_same_numbers_and_another_does_not():
 def test_training_leaves_the_callers_chance_alone():
     model = line()
     before = torch.get_rng_state()
-    fit(model, DATA, players=lone(noisy_error), schedule=Schedule(2, 8))
+    train(model, DATA, players=lone(noisy_error), schedule=Schedule(2, 8))
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -113,10 +113,10 @@ class Killed(Exception):
 @pytest.mark.parametrize("anneal", [False, True])
 @pytest.mark.parametrize("optimiser", ["adam", "adamw", "rmsprop", "sgd"])
 def test_a_killed_training_goes_on_to_the_same_numbers(tmp_path, monkeypatch, optimiser, anneal):
-    monkeypatch.setattr(training, "SAVE_SECONDS", -1.0)
+    monkeypatch.setattr(loop, "SAVE_SECONDS", -1.0)
     options = {"momentum": 0.9} if optimiser in ("sgd", "rmsprop") else {}
     schedule = Schedule(6, 8, clip=1.0, plateau=1, anneal=anneal, keep_best=True)
-    run = partial(fit, schedule=schedule, validation=DATA, seed=3)
+    run = partial(train, schedule=schedule, validation=DATA, seed=3)
     straight = network()
     whole = run(straight, DATA, players=lone(noisy_error, optimiser=optimiser, options=options))
 
@@ -149,7 +149,7 @@ def test_a_plateau_lowers_the_rate_and_patience_ends():
         return {"error": 1 + 0 * model.weight.sum()}
 
     schedule = Schedule(20, 24, plateau=2, factor=0.1, stop=5)
-    history = fit(line(), DATA, players=lone(never_better, rate=1.0), schedule=schedule)
+    history = train(line(), DATA, players=lone(never_better, rate=1.0), schedule=schedule)
     # The first epoch is the best, five more are not better; each second of them costs a tenth.
     assert history["rate model"].tolist() == pytest.approx([1.0, 1.0, 1.0, 0.1, 0.1, 0.01])
 
@@ -168,12 +168,12 @@ def test_an_annealed_rate_follows_half_a_cosine_to_nothing():
             super().__init__(*given, **options)
             optimisers.append(self)
 
-    training.OPTIMISERS["watched"] = Watched
+    loop.OPTIMISERS["watched"] = Watched
     try:
         players = lone(watching, optimiser="watched", rate=0.8)
-        fit(line(), DATA, players=players, schedule=Schedule(2, 8, anneal=True))
+        train(line(), DATA, players=players, schedule=Schedule(2, 8, anneal=True))
     finally:
-        del training.OPTIMISERS["watched"]
+        del loop.OPTIMISERS["watched"]
     expected = [0.4 * (1 + math.cos(math.pi * step / 6)) for step in range(6)]
     assert rates == pytest.approx(expected)
 
@@ -181,12 +181,12 @@ def test_an_annealed_rate_follows_half_a_cosine_to_nothing():
 def test_the_best_weights_are_kept():
     schedule = Schedule(8, 24, keep_best=True)
     model = line()
-    history = fit(model, DATA, players=lone(optimiser="sgd", rate=1.2), schedule=schedule)
+    history = train(model, DATA, players=lone(optimiser="sgd", rate=1.2), schedule=schedule)
     best = history["train loss model"].idxmin()
     assert history["train loss model"].iloc[-1] > history["train loss model"].min()
     # The loss of an epoch of one batch was measured before its step: the best are those after.
     again = line()
-    fit(again, DATA, players=lone(optimiser="sgd", rate=1.2), schedule=Schedule(best + 1, 24))
+    train(again, DATA, players=lone(optimiser="sgd", rate=1.2), schedule=Schedule(best + 1, 24))
     assert torch.equal(weights(model), weights(again))
 
 
@@ -194,7 +194,7 @@ def test_a_clipped_gradient_is_no_longer_than_asked_for():
     model, rate, clip = line(), 0.5, 0.01
     before = weights(model)
     schedule = Schedule(1, 24, clip=clip)
-    fit(model, DATA, players=lone(optimiser="sgd", rate=rate), schedule=schedule)
+    train(model, DATA, players=lone(optimiser="sgd", rate=rate), schedule=schedule)
     assert torch.linalg.norm(weights(model) - before).item() == pytest.approx(rate * clip, rel=1e-3)
 
 
@@ -218,7 +218,7 @@ def test_two_players_take_turns_and_touch_only_their_own():
         ),
     }  # fmt: skip
     model = Pair()
-    history = fit(model, (np.zeros(1, np.float32),), players=players, schedule=Schedule(1, 1))
+    history = train(model, (np.zeros(1, np.float32),), players=players, schedule=Schedule(1, 1))
     assert model.a.item() == pytest.approx(1.0 - 0.1 * 2.0)
     assert model.b.item() == pytest.approx(2.0 + 0.1 * 0.8)  # it has seen the other's move
     assert {"train loss first", "train loss second", "rate second"} <= set(history.columns)
@@ -232,7 +232,7 @@ def test_every_item_comes_once_an_epoch_and_no_batch_has_one_alone():
         return squared_error(model, batch)
 
     items = (np.arange(9, dtype=np.float32)[:, None],) * 2
-    fit(line(), items, players=lone(remember), schedule=Schedule(2, 4))
+    train(line(), items, players=lone(remember), schedule=Schedule(2, 4))
     assert [len(batch) for batch in seen] == [4, 4, 4, 4]
     assert len(set(seen[0] + seen[1])) == 8
     assert seen[0] + seen[1] != seen[2] + seen[3]
@@ -241,13 +241,13 @@ def test_every_item_comes_once_an_epoch_and_no_batch_has_one_alone():
 def test_half_precision_learns_and_leaves_whole_weights():
     model = network()
     schedule = Schedule(60, 24, precision="bfloat16")
-    history = fit(model, DATA, players=lone(rate=0.03), schedule=schedule, device="cpu")
+    history = train(model, DATA, players=lone(rate=0.03), schedule=schedule, device="cpu")
     assert history["train error"].iloc[-1] < 0.2 * history["train error"].iloc[0]
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
 
 
 def test_a_network_learns_one_batch_by_heart():
-    history = fit(network(), DATA, players=lone(rate=0.03), schedule=Schedule(400, 24))
+    history = train(network(), DATA, players=lone(rate=0.03), schedule=Schedule(400, 24))
     assert history["train error"].iloc[-1] < 1e-3
 
 
@@ -256,9 +256,9 @@ def test_a_loss_that_is_no_number_ends_the_training():
         return {"error": squared_error(model, batch)["error"] * math.inf}
 
     with pytest.raises(Diverged, match="epoch 0: the loss is no longer finite"):
-        fit(line(), DATA, players=lone(broken), schedule=Schedule(1, 8))
+        train(line(), DATA, players=lone(broken), schedule=Schedule(1, 8))
 
 
 def test_arrays_of_different_length_are_refused():
     with pytest.raises(ValueError, match="must be equally long, not 24, 3"):
-        fit(line(), (X, X[:3]), players=lone(), schedule=Schedule(1, 8))
+        train(line(), (X, X[:3]), players=lone(), schedule=Schedule(1, 8))

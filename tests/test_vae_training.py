@@ -5,16 +5,15 @@ import pytest
 import torch
 from torch import nn
 
-from samplevae_lib import losses
-from samplevae_lib.band_levels import BandScale
-from samplevae_lib.fits import Fit, fit_all
+from samplevae_lib import models
+from samplevae_lib.inversion.log_mel import BandScale
 from samplevae_lib.metrics import one_nn_accuracy
-from samplevae_lib.models import evaluate
-from samplevae_lib.models.autoencoder import Autoencoder
-from samplevae_lib.models.bands import BandAutoencoder
-from samplevae_lib.models.bottleneck import Classifier, GaussianBottleneck, SignalVAE
+from samplevae_lib.models.autoencoder import Autoencoder, BandAutoencoder
+from samplevae_lib.models.vae import Classifier, GaussianBottleneck, SignalVAE
 from samplevae_lib.spectral import Spectrogram
-from samplevae_lib.vae_training import gradient_norms, moved, train_vae
+from samplevae_lib.training import losses
+from samplevae_lib.training.fits import Fit, fit_all
+from samplevae_lib.training.vae import gradient_norms, moved, train_vae
 
 SPEC = Spectrogram("mel", 8000, 256, 64, n_mels=32)
 SCALE = BandScale(SPEC, 60.0)
@@ -122,7 +121,7 @@ def test_a_classifier_keeps_kinds_apart_and_the_history_has_every_term():
     history = train_vae(model, (levels, kinds, levels, kinds), seed=0, shift=1, **OPTIONS)
     assert {"train classes", "validation error", "train divergence"} <= set(history)
     assert history["validation classes"].iloc[-1] < np.log(3) / 2  # half of what chance costs
-    assert one_nn_accuracy(evaluate.encode(model, levels), kinds) == 1
+    assert one_nn_accuracy(models.encode(model, levels), kinds) == 1
 
 
 def test_the_same_seed_gives_the_same_weights_in_another_process_too(tmp_path, monkeypatch):

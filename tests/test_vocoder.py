@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from samplevae_lib import datasets, paths, sound_losses
-from samplevae_lib.inversion import available, invert, recipe, unheard
-from samplevae_lib.inversion.neural import load
-from samplevae_lib.models.running_phase import running
-from samplevae_lib.models.vocoder import Vocoder, implied
+from samplevae_lib import datasets, paths
+from samplevae_lib.inversion import available, invert, unheard
+from samplevae_lib.inversion import vocoder_recipe as recipe
+from samplevae_lib.inversion.vocoder import Vocoder, implied, load, running
 from samplevae_lib.spectral import Spectrogram
+from samplevae_lib.training import losses as sound_losses
 
 SPEC = Spectrogram("mel", 16000, 256, 64, n_mels=40)
 SHIPPED = [Spectrogram(), Spectrogram("mel", 16000, 512, 128)]

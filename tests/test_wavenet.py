@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from samplevae_lib.inversion.trained import wavenet
-from samplevae_lib.models import wavenet_kernels as kernels
-from samplevae_lib.models.wavenet import (
+from samplevae_lib.inversion import wavenet
+from samplevae_lib.inversion import wavenet_kernels as kernels
+from samplevae_lib.inversion.wavenet import (
     WaveNet,
     classes,
     companded,
@@ -150,8 +150,8 @@ def test_a_low_temperature_draws_the_likeliest_values():
 def test_the_inverter_gives_sounds_their_level_back_and_silence_for_silence():
     bands = SPEC.forward(torch.from_numpy(tones()))
     bands[2] = 0
-    made = wavenet(bands, SPEC, network=small(), seed=1)
-    louder = wavenet(10 * bands, SPEC, network=small(), seed=1)
+    made = wavenet.rebuild(bands, SPEC, network=small(), seed=1)
+    louder = wavenet.rebuild(10 * bands, SPEC, network=small(), seed=1)
     assert made.shape == (4, 1024)
     assert torch.allclose(louder, 10 * made, rtol=1e-3)
     assert not made[2].any()
@@ -172,7 +172,7 @@ def test_the_inverter_gives_sounds_their_level_back_and_silence_for_silence():
 )
 def test_what_cannot_be_inverted_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        wavenet(SPEC.forward(torch.from_numpy(tones())), SPEC, **options)
+        wavenet.rebuild(SPEC.forward(torch.from_numpy(tones())), SPEC, **options)
 
 
 def test_only_mel_bands_condition_a_wavenet():
@@ -188,7 +188,7 @@ def test_a_trained_network_hums_at_the_pitch_it_learnt():
     model = small(residual=24, gate=48, skip=48)
     options = {"epochs": 300, "batch": 4, "stretches": 8, "rate": 5e-3}
     train_wavenet(model, tones(8), seed=0, **options)
-    made = wavenet(SPEC.forward(torch.from_numpy(tones())), SPEC, network=model)
+    made = wavenet.rebuild(SPEC.forward(torch.from_numpy(tones())), SPEC, network=model)
     loudest = made[:, 256:].numpy()
     spectrum = np.abs(np.fft.rfft(loudest * np.hanning(loudest.shape[1]), axis=1))
     hertz = spectrum.argmax(1) * RATE / loudest.shape[1]

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from samplevae_lib.datasets import download, folder
 from samplevae_lib.datasets.dataset import Dataset, Problem
-from samplevae_lib.datasets.recordings import DATA, StandInWarning
+from samplevae_lib.datasets.store import DATA, StandInWarning
+from samplevae_lib.settings import PROFILES
 
 NAMES = ("signals", "digits", "drums", "notes")
-PROFILES = ("smoke", "laptop", "paper")
 
 __all__ = ["DATA", "NAMES", "PROFILES", "Dataset", "Problem", "StandInWarning", "load"]
 
@@ -20,7 +20,7 @@ __all__ = ["DATA", "NAMES", "PROFILES", "Dataset", "Problem", "StandInWarning", 
 def load(
     name: str | os.PathLike,
     *,
-    profile: str = "laptop",
+    profile: str = "reference",
     data: str = "auto",
     seed: int = 0,
     per_class: int | None = None,

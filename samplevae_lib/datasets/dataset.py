@@ -187,3 +187,19 @@ def _check_shares(shares: Mapping[str, float]) -> None:
 def _count(things: Sequence, noun: str) -> str:
     plural = noun + ("es" if noun.endswith("s") else "s")
     return f"{len(things)} {noun if len(things) == 1 else plural}"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A mono sound of its natural length, with what is known about it.
+
+    audio: float32, shape (samples,), within −1 … 1.
+    group: what a split must keep together: the speaker, drum machine or instrument.
+    attributes: any further columns (pitch, velocity, file code, …), all plain values.
+    """
+
+    audio: np.ndarray
+    name: str
+    label: str
+    group: str
+    attributes: dict = field(default_factory=dict)

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 
 from samplevae_lib.datasets import download
 from samplevae_lib.datasets.dataset import Dataset
-from samplevae_lib.datasets.recordings import from_clips, from_files, real_or_stand_in
-from samplevae_lib.datasets.store import Decoding
+from samplevae_lib.datasets.store import Decoding, from_clips, from_files, real_or_stand_in
 
 REPOSITORY = "https://github.com/Jakobovski/free-spoken-digit-dataset"
 COMMIT = "26eb9aaf76e81b692f806f9140c2d2777410d7a1"
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
-STAND_IN_PER_DIGIT = {"smoke": 4, "laptop": 50, "paper": 50}
+STAND_IN_PER_DIGIT = {"smoke": 4, "reference": 50, "paper": 50}
 _NAME = re.compile(r"recordings/(?P<digit>\d)_(?P<speaker>[a-z]+)_(?P<index>\d+)\.wav")
 
 
@@ -24,7 +23,7 @@ def archive() -> download.Archive:
 
 def load(
     *,
-    profile: str = "laptop",
+    profile: str = "reference",
     data: str = "auto",
     seed: int = 0,
     speakers: Sequence[str] | None = None,

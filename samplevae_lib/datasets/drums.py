@@ -6,8 +6,7 @@ from collections import defaultdict
 
 from samplevae_lib.datasets import download, manifest
 from samplevae_lib.datasets.dataset import Dataset, Problem
-from samplevae_lib.datasets.recordings import from_clips, from_files, real_or_stand_in
-from samplevae_lib.datasets.store import Decoding
+from samplevae_lib.datasets.store import Decoding, from_clips, from_files, real_or_stand_in
 
 REPOSITORY = "https://github.com/geikha/tidal-drum-machines"
 COMMIT = "15eac73c5e878550f91d864a4863e014799403f1"
@@ -20,7 +19,7 @@ OTHERS = {
     "rim": "rim", "cb": "cowbell", "tb": "tambourine", "perc": "perc", "fx": "fx", "misc": "misc",
 }  # fmt: skip
 CLASSES = {"eight": EIGHT, "all": EIGHT | OTHERS}
-STAND_IN_PER_CLASS = {"smoke": 20, "laptop": 120, "paper": 240}
+STAND_IN_PER_CLASS = {"smoke": 20, "reference": 120, "paper": 240}
 
 
 def archive() -> download.Archive:
@@ -30,7 +29,7 @@ def archive() -> download.Archive:
 
 def load(
     *,
-    profile: str = "laptop",
+    profile: str = "reference",
     data: str = "auto",
     seed: int = 0,
     classes: str = "eight",

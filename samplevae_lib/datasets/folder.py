@@ -8,8 +8,7 @@ from pathlib import Path
 
 from samplevae_lib.audio import SUFFIXES
 from samplevae_lib.datasets.dataset import Dataset
-from samplevae_lib.datasets.recordings import from_files
-from samplevae_lib.datasets.store import Decoding, shown
+from samplevae_lib.datasets.store import Decoding, from_files, shown
 
 LABELS_FROM = ("auto", "sub-folder", "file name")
 MAX_SECONDS = 60.0

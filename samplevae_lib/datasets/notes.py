@@ -9,8 +9,7 @@ from pathlib import Path
 
 from samplevae_lib.datasets import download
 from samplevae_lib.datasets.dataset import Dataset
-from samplevae_lib.datasets.recordings import from_clips, from_files, real_or_stand_in
-from samplevae_lib.datasets.store import Decoding
+from samplevae_lib.datasets.store import Decoding, from_clips, from_files, real_or_stand_in
 
 HOST = "http://download.magenta.tensorflow.org/datasets/nsynth"
 PARTS = {"test": 4096, "valid": 12678, "train": 289205}  # number of notes in each
@@ -19,7 +18,7 @@ FAMILIES = (
     "organ", "reed", "string", "synth_lead", "vocal",
 )  # fmt: skip
 SOURCES = ("acoustic", "electronic", "synthetic")
-STAND_IN_PER_FAMILY = {"smoke": 12, "laptop": 60, "paper": 400}
+STAND_IN_PER_FAMILY = {"smoke": 12, "reference": 60, "paper": 400}
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def archive(part: str) -> download.Archive:
 
 def load(
     *,
-    profile: str = "laptop",
+    profile: str = "reference",
     data: str = "auto",
     seed: int = 0,
     part: str = "test",

@@ -9,12 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from samplevae_lib.inversion.admm import admm
-from samplevae_lib.inversion.constant_q import cqt_griffin_lim, cqt_no_phase
-from samplevae_lib.inversion.griffin_lim import griffin_lim, linear, mel_griffin_lim, no_phase
-from samplevae_lib.inversion.heap import pghi
-from samplevae_lib.inversion.neural import available, neural, unheard
-from samplevae_lib.inversion.trained import degli, wavenet
+from samplevae_lib.inversion import (
+    constant_q,
+    degli,
+    griffin_lim,
+    phase_gradient,
+    vocoder,
+    wavenet,
+)
+from samplevae_lib.inversion.griffin_lim import linear
+from samplevae_lib.inversion.vocoder import available, unheard
 from samplevae_lib.progress import track
 from samplevae_lib.spectral import Signal, Spectrogram
 
@@ -35,28 +39,28 @@ class Method(NamedTuple):
 
 
 METHODS = {
-    "no_phase": Method(no_phase, "stft", "all phases zero: the floor of every comparison"),
-    "cqt_no_phase": Method(cqt_no_phase, "cqt", "all phases zero, by librosa.icqt"),
+    "no_phase": Method(griffin_lim.without_phase, "stft", "all phases zero: the floor of every comparison"),
+    "cqt_no_phase": Method(constant_q.without_phase, "cqt", "all phases zero, by librosa.icqt"),
     "pghi": Method(
-        pghi, "stft", "Průša, Balazs and Søndergaard, IEEE/ACM TASLP 25 (2017)"
+        phase_gradient.rebuild, "stft", "Průša, Balazs and Søndergaard, IEEE/ACM TASLP 25 (2017)"
     ),
     "griffin_lim": Method(
-        griffin_lim, "stft",
+        griffin_lim.rebuild, "stft",
         "Griffin and Lim, IEEE TASSP 32 (1984); Perraudin, Balazs and Søndergaard, WASPAA 2013",
     ),
     "admm": Method(
-        admm, "stft", "Masuyama, Yatabe and Oikawa, IEEE Signal Processing Letters 26 (2019)"
+        griffin_lim.rebuild_by_admm, "stft", "Masuyama, Yatabe and Oikawa, IEEE Signal Processing Letters 26 (2019)"
     ),
     "mel_griffin_lim": Method(
-        mel_griffin_lim, "mel", "Griffin and Lim (1984), on the non-negative inverse of the bands"
+        griffin_lim.rebuild_from_mel, "mel", "Griffin and Lim (1984), on the non-negative inverse of the bands"
     ),
     "cqt_griffin_lim": Method(
-        cqt_griffin_lim, "cqt",
+        constant_q.rebuild, "cqt",
         "Griffin and Lim (1984); Perraudin et al. (2013), on the filters of librosa.cqt",
     ),
-    "degli": Method(degli, "stft", "Masuyama et al., ICASSP 2019; needs network="),
-    "wavenet": Method(wavenet, "mel", "van den Oord et al. (2016); needs network="),
-    "neural": Method(neural, "mel", "this project's, after Siuzdak, ICLR 2024 (Vocos)"),
+    "degli": Method(degli.rebuild, "stft", "Masuyama et al., ICASSP 2019; needs network="),
+    "wavenet": Method(wavenet.rebuild, "mel", "van den Oord et al. (2016); needs network="),
+    "neural": Method(vocoder.rebuild, "mel", "this project's, after Siuzdak, ICLR 2024 (Vocos)"),
 }  # fmt: skip
 
 

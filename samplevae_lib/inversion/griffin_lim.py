@@ -6,20 +6,20 @@ import math
 from functools import cache
 from typing import Any
 
+import numba
 import numpy as np
 import torch
+from numba import prange
 from torch import Tensor
 
-from samplevae_lib.frames import Frames
-from samplevae_lib.inversion.heap import integrated
-from samplevae_lib.inversion.phases import ahead
-from samplevae_lib.inversion.starts import magnitudes, random_phases
+from samplevae_lib.inversion.phase_gradient import integrated
+from samplevae_lib.inversion.short_time import Frames, ahead, magnitudes, random_phases
 from samplevae_lib.spectral import Spectrogram
 
 STARTS = ("random", "pghi")
 
 
-def no_phase(spectrum: Tensor, spec: Spectrogram, *, seed: int = 0) -> Tensor:
+def without_phase(spectrum: Tensor, spec: Spectrogram, *, seed: int = 0) -> Tensor:
     """The inverse STFT of magnitudes alone: in every frame all partials are cosines of its middle.
 
     There is no chance in it: `seed` has no bearing.
@@ -29,7 +29,7 @@ def no_phase(spectrum: Tensor, spec: Spectrogram, *, seed: int = 0) -> Tensor:
     return frames.cut(frames.sound(torch.complex(wanted, torch.zeros_like(wanted))))
 
 
-def griffin_lim(
+def rebuild(
     spectrum: Tensor,
     spec: Spectrogram,
     *,
@@ -64,7 +64,7 @@ def started(wanted: Tensor, spec: Spectrogram, start: str, seed: int) -> Tensor:
     return random_phases(wanted, seed) if start == "random" else integrated(wanted, spec, seed)
 
 
-def mel_griffin_lim(
+def rebuild_from_mel(
     bands: Tensor,
     spec: Spectrogram,
     *,
@@ -73,7 +73,7 @@ def mel_griffin_lim(
     **options: Any,
 ) -> Tensor:
     """Griffin–Lim on the linear magnitudes that best explain the mel bands."""
-    return griffin_lim(linear(bands, spec, steps=solver_steps), spec, seed=seed, **options)
+    return rebuild(linear(bands, spec, steps=solver_steps), spec, seed=seed, **options)
 
 
 def linear(bands: Tensor, spec: Spectrogram, *, steps: int = 15) -> Tensor:
@@ -106,3 +106,67 @@ def _pseudo_inverse(spec: Spectrogram) -> tuple[np.ndarray, np.ndarray]:
 def _steepest(spec: Spectrogram) -> float:
     """The largest curvature of the squared error: the filters' largest singular value, squared."""
     return float(np.linalg.norm(spec.mel_filters(), 2)) ** 2
+
+
+_TINY = 1e-16  # squared: keeps the phase of nothing at nothing
+
+
+def rebuild_by_admm(
+    spectrum: Tensor,
+    spec: Spectrogram,
+    *,
+    seed: int = 0,
+    iterations: int = 32,
+    rho: float = 0.2,
+    start: str = "random",
+) -> Tensor:
+    """(clips, bins, frames) → (clips, samples): "Griffin–Lim like phase recovery via the
+    alternating direction method of multipliers", IEEE Signal Processing Letters 26.
+
+    Looks for a spectrum with the wanted magnitudes that is as near as can be to one that a sound
+    can have. rho: how slowly what was left over is taken up; for 32 iterations 0.2 comes nearest,
+    for 8 it is 0.4, for 128 it is 0.1 (measured on drums). start: as for griffin_lim.
+    """
+    if iterations < 1 or rho < 0:
+        raise ValueError(f"iterations {iterations} and rho {rho}: expected ≥ 1 and ≥ 0")
+    frames = Frames(spec, spectrum.shape[-1], spectrum)
+    wanted = magnitudes(spectrum, spec)
+    estimate = started(wanted, spec, start, seed)
+    for left in reversed(range(iterations)):
+        possible = frames.spectra(frames.sound(estimate))
+        # The multipliers lead the iteration, but they are no part of what comes out of it.
+        estimate = step(estimate, possible, wanted, rho, 1 / (1 + rho) if left else 0.0)
+    return frames.cut(frames.sound(estimate))
+
+
+def step(estimate: Tensor, possible: Tensor, wanted: Tensor, rho: float, share: float) -> Tensor:
+    """The next sum of spectrum and multipliers, written over the last one.
+
+    The paper's three variables follow from that sum and from the nearest spectrum that a sound can
+    have, `possible`; so one sweep of memory does. share: of the multipliers that is kept,
+    1 / (1 + rho), or 0 for the spectrum alone. wanted: real, all of one shape.
+    """
+    if possible.device.type != "cpu":
+        return _plain(estimate, possible, wanted, rho, share)
+    numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+    pairs = (torch.view_as_real(t).view(-1, 2).numpy() for t in (estimate, possible))
+    kind = wanted.numpy().dtype.type
+    _compiled(*pairs, wanted.view(-1).numpy(), kind(rho), kind(share))
+    return estimate
+
+
+def _plain(estimate: Tensor, possible: Tensor, wanted: Tensor, rho: float, share: float) -> Tensor:
+    aim = (rho - 1) * estimate + 2 * possible
+    found = aim * (wanted * (aim.real**2 + aim.imag**2 + _TINY).rsqrt())
+    return found + share * (estimate - possible)
+
+
+@numba.njit(parallel=True, fastmath={"contract", "nsz", "arcp"}, cache=True)
+def _compiled(estimate, possible, wanted, rho, share):
+    one, two, tiny = wanted.dtype.type(1), wanted.dtype.type(2), wanted.dtype.type(_TINY)
+    for row in prange(len(wanted)):
+        real = (rho - one) * estimate[row, 0] + two * possible[row, 0]
+        imaginary = (rho - one) * estimate[row, 1] + two * possible[row, 1]
+        factor = wanted[row] / np.sqrt(real * real + imaginary * imaginary + tiny)
+        estimate[row, 0] = real * factor + share * (estimate[row, 0] - possible[row, 0])
+        estimate[row, 1] = imaginary * factor + share * (estimate[row, 1] - possible[row, 1])

@@ -15,9 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from samplevae_lib.frames import Frames
-from samplevae_lib.inversion.heap import integrated
-from samplevae_lib.inversion.starts import magnitudes
+from samplevae_lib.inversion.phase_gradient import integrated
+from samplevae_lib.inversion.short_time import Frames, magnitudes
 from samplevae_lib.spectral import Spectrogram
 
 _PARTS = 4  # of the rate: what a quarter can hold takes part

@@ -1,1 +1,50 @@
-"""The networks of the theses, each readable in one file."""
+"""A trained model over many rows: in evaluation, in batches, without gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+def apply(
+    model: nn.Module,
+    function: Callable[[nn.Module, Tensor], Tensor],
+    rows: np.ndarray,
+    *,
+    batch: int = 32,
+) -> np.ndarray:
+    """function(model, rows) for `batch` rows at a time, where the model is; (rows, …) → (rows, …).
+
+    The model is left in evaluation.
+    """
+    device = next(model.parameters()).device
+    model.eval()
+    with torch.no_grad():
+        made = [
+            function(model, part.to(device)).cpu()
+            for part in torch.as_tensor(np.asarray(rows)).split(batch)
+        ]
+    return torch.cat(made).numpy()
+
+
+def encode(model: nn.Module, audio: np.ndarray) -> np.ndarray:
+    """(items, samples) → latents; of a variational model their means."""
+    return apply(model, _code, audio)
+
+
+def decode(model: nn.Module, latents: np.ndarray) -> np.ndarray:
+    """Latents → (items, samples)."""
+    return apply(model, lambda m, z: m.decode(z), np.asarray(latents, dtype=np.float32))
+
+
+def reconstruct(model: nn.Module, audio: np.ndarray) -> np.ndarray:
+    """(items, samples) → what the model makes of them, by way of the latent."""
+    return apply(model, lambda m, x: m.decode(_code(m, x)), audio)
+
+
+def _code(model: nn.Module, audio: Tensor) -> Tensor:
+    made = model.encode(audio)
+    return made if isinstance(made, Tensor) else made.mean

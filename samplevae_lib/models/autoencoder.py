@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
-
-from samplevae_lib.models.dilation import LAYERS, DilationBlock
+from torch.nn import functional as F
 
 COMPRESSION = 32  # samples a latent value stands for: five strides of two
 ACTIVATIONS = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "linear": nn.Identity}
+LAYERS = 50  # of a dilation block
+PERIODS = (10, 5)  # after so many layers the dilation of a branch starts again from 1
+GATES, PADDINGS = ("tanh", "sigmoid"), ("centred", "causal")
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,82 @@ DECODERS = {
 KINDS = tuple(ENCODERS)
 
 
+class Branch(nn.Module):
+    """A dilated convolution with a kernel of two, batch norm, and an activation.
+
+    filters: channels in and out. dilation: samples between the two taps. padding: "centred" puts
+    the taps around the sample that is computed, "causal" lets them end with it; either way zeros
+    keep the length. activation: "tanh" or "sigmoid".
+    """
+
+    def __init__(self, filters: int, dilation: int, *, padding: str, activation: str = "tanh"):
+        super().__init__()
+        before = dilation if padding == "causal" else dilation // 2
+        self.around = (before, dilation - before)
+        self.convolution = nn.Conv1d(filters, filters, 2, dilation=dilation, bias=False)
+        self.norm = nn.BatchNorm1d(filters)
+        self.activation = ACTIVATIONS[activation]()
+
+    def forward(self, state: Tensor) -> Tensor:
+        """(batch, filters, samples) → the same shape."""
+        return self.activation(self.norm(self.convolution(F.pad(state, self.around))))
+
+
+class DilationBlock(nn.Module):
+    """Two dilated branches, multiplied, layer after layer (thesis L, section 4.1, Figure 4.1).
+
+    state_i = state_{i−1} + a_i(state_{i−1}) · b_i(state_{i−1});  output = mean of all a_i · b_i.
+    depth: layers. gate: activation of branch b ("tanh" or "sigmoid"). padding: see `Branch`.
+    The thesis doesn't say how the 16 channels before the block become 32: a 1×1 convolution here.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        filters: int,
+        *,
+        depth: int = LAYERS,
+        gate: str = "tanh",
+        padding: str = "centred",
+    ):
+        super().__init__()
+        for what, value, known in (("gate", gate, GATES), ("padding", padding, PADDINGS)):
+            if value not in known:
+                raise ValueError(f"{what} must be one of {', '.join(known)}, not {value!r}")
+        same = channels == filters
+        self.entrance = nn.Identity() if same else nn.Conv1d(channels, filters, 1)
+        self.branches = nn.ModuleList(
+            nn.ModuleList(
+                Branch(filters, d, padding=padding, activation=activation)
+                for d in dilations(period, depth)
+            )
+            for period, activation in zip(PERIODS, ("tanh", gate), strict=True)
+        )
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """(batch, channels, samples) → (batch, filters, samples)."""
+        first = state = self.entrance(audio)
+        for a, b in zip(*self.branches, strict=True):
+            state = state + a(state) * b(state)
+        return (state - first) / len(self.branches[0])  # the sum of all products, as their mean
+
+
+def dilations(period: int, layers: int = LAYERS) -> list[int]:
+    """Samples between the taps of layers 1 … `layers`: 2^((i−1) mod period) of layer i."""
+    return [2 ** (i % period) for i in range(layers)]
+
+
+def receptive_field(period: int, layers: int = LAYERS) -> int:
+    """Samples that an output of a branch depends on: a kernel of two adds its dilation."""
+    return 1 + sum(dilations(period, layers))
+
+
 class Autoencoder(nn.Module):
     """(batch, samples) → reconstruction (batch, samples) and latent (batch, samples / 32).
 
     width scales the number of filters, depth is the number of layers in a dilation block: the
-    paper's size is width 1, depth 50. gate, padding, recompute: see
-    `DilationBlock`.
+    thesis's size is width 1, depth 50. bottleneck, output: activation of the encoder's and of the
+    decoder's last layer ("tanh", "sigmoid" or "linear"). gate, padding: see `DilationBlock`.
     """
 
     def __init__(
@@ -87,14 +159,13 @@ class Autoencoder(nn.Module):
         output: str = "tanh",
         gate: str = "tanh",
         padding: str = "centred",
-        recompute: bool = False,
     ):
         super().__init__()
         if kind not in ENCODERS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
         self.kind = kind
         encoder, decoder = (scaled(table[kind], width) for table in (ENCODERS, DECODERS))
-        block = {"depth": depth, "gate": gate, "padding": padding, "recompute": recompute}
+        block = {"depth": depth, "gate": gate, "padding": padding}
         self.encoder = _stack(encoder, last=bottleneck, **block)
         self.decoder = _stack(decoder, last=output, **block)
 
@@ -153,3 +224,36 @@ def _convolution(channels: int, layer: Layer, activation: str) -> nn.Sequential:
     else:
         made = nn.Conv1d(*size, kernel, stride, padding=half, bias=False)
     return nn.Sequential(made, nn.BatchNorm1d(layer.filters), ACTIVATIONS[activation]())
+
+
+STRIDE = 8  # frames that one column of the narrowest layer stands for
+
+
+class BandAutoencoder(nn.Module):
+    """(batch, n_mels, frames) ↔ (batch, length): convolutions over time, three strides of two."""
+
+    def __init__(self, n_mels: int, frames: int, *, channels: int = 64):
+        super().__init__()
+        if frames % STRIDE:
+            raise ValueError(f"{frames} frames are not a multiple of {STRIDE}")
+        self.narrow = (channels // 2, frames // STRIDE)
+        self.length = self.narrow[0] * self.narrow[1]
+        down, up = ([], [])
+        for _ in range(3):
+            down += [nn.Conv1d(channels, channels, 4, 2, 1), nn.GELU()]
+            up += [nn.ConvTranspose1d(channels, channels, 4, 2, 1), nn.GELU()]
+        first, last = (
+            nn.Conv1d(*size, 3, padding=1) for size in ((n_mels, channels), (channels, n_mels))
+        )
+        self.encoder = nn.Sequential(
+            first, nn.GELU(), *down, nn.Conv1d(channels, self.narrow[0], 1)
+        )
+        self.decoder = nn.Sequential(nn.Conv1d(self.narrow[0], channels, 1), nn.GELU(), *up, last)
+
+    def encode(self, levels: Tensor) -> Tensor:
+        """(batch, n_mels, frames) → (batch, length)."""
+        return self.encoder(2 * levels - 1).flatten(1)
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """(batch, length) → (batch, n_mels, frames)."""
+        return (1 + self.decoder(latent.unflatten(1, self.narrow))) / 2

@@ -10,8 +10,16 @@ import torch
 from torch import nn
 
 from samplevae_lib import theses
-from samplevae_lib.models.autoencoder import DECODERS, ENCODERS, Autoencoder, Layer, scaled
-from samplevae_lib.models.dilation import LAYERS, PERIODS, DilationBlock
+from samplevae_lib.models.autoencoder import (
+    DECODERS,
+    ENCODERS,
+    LAYERS,
+    PERIODS,
+    Autoencoder,
+    DilationBlock,
+    Layer,
+    scaled,
+)
 
 if TYPE_CHECKING:
     import pandas as pd

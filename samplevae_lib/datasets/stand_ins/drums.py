@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from samplevae_lib.datasets.clip import Clip
+from samplevae_lib.datasets.dataset import Clip
 from samplevae_lib.datasets.stand_ins.synthesis import (
     Panel,
     band,

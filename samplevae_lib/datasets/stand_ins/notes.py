@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 
 import numpy as np
 
-from samplevae_lib.datasets.clip import Clip
+from samplevae_lib.datasets.dataset import Clip
 from samplevae_lib.datasets.stand_ins.instruments import FAMILIES, SWAY, Key
 from samplevae_lib.datasets.stand_ins.synthesis import REACH, Panel, finish, generator
 
