@@ -5,12 +5,6 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from samplevae_lib.training import Batch, Terms
 
 
 def medians(
@@ -33,17 +27,3 @@ def medians(
             contestant()
             taken[name].append(time.perf_counter() - started)
     return {name: statistics.median(seconds) for name, seconds in taken.items()}
-
-
-def step_seconds(model: nn.Module, terms: Terms, batch: Batch, *, rounds: int = 3) -> float:
-    """Median seconds of one training step on this machine: forward, backward, Adam."""
-    import torch
-
-    optimiser = torch.optim.Adam(model.parameters(), fused=True)
-
-    def step() -> None:
-        optimiser.zero_grad()
-        sum(terms(model, batch).values()).backward()
-        optimiser.step()
-
-    return medians({"step": step}, rounds=rounds)["step"]

@@ -6,21 +6,30 @@ Sub-modules load when first used, so `import samplevae_lib as sv` costs next to 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from types import ModuleType
 
 __version__ = "0.1.0"
 
-_FLOORS = (
+_ROOMS = (
     "audio", "cache", "datasets", "experiment", "inversion", "metrics", "models", "paths",
     "plots", "settings", "spectral", "theses", "training", "widgets",
 )  # fmt: skip
 
 
-def __getattr__(name: str) -> ModuleType:
-    if name in _FLOORS:
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"samplevae_lib has no {name!r}; it has {', '.join(_FLOORS)}")
+def on_first_use(package: str, *modules: str) -> Callable[[str], ModuleType]:
+    """A package's `__getattr__` that imports these modules of it when they are first asked for."""
+
+    def load(name: str) -> ModuleType:
+        if name in modules:
+            return importlib.import_module(f"{package}.{name}")
+        raise AttributeError(f"{package} has no {name!r}; it has {', '.join(modules)}")
+
+    return load
+
+
+__getattr__ = on_first_use(__name__, *_ROOMS)
 
 
 def __dir__() -> list[str]:
-    return [*_FLOORS, "__version__"]
+    return [*_ROOMS, "__version__"]

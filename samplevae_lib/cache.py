@@ -24,6 +24,7 @@ from samplevae_lib import paths
 from samplevae_lib.files import read_json, replacing, write_json
 
 PACKAGE = __package__
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def key(**parts: Any) -> str:
@@ -33,8 +34,13 @@ def key(**parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def describe(part: Any, name: str = "value") -> Any:
-    """A part of a key as JSON: what is large or is code becomes a digest."""
+def describe(part: Any, name: str = "value", *, apart: list[np.ndarray] | None = None) -> Any:
+    """A part of a key as JSON: what is large or is code becomes a digest.
+
+    name: what an error calls the part. apart: a list that gathers arrays, tensors and the audio of
+    datasets, instead of their digests; code then counts by its name alone. So two descriptions are
+    equal where the same is to be done, whatever became of the code and wherever it runs.
+    """
     if isinstance(part, np.generic):
         part = part.item()
     if part is None or isinstance(part, bool | int | float | str):
@@ -42,23 +48,31 @@ def describe(part: Any, name: str = "value") -> Any:
     if hasattr(part, "detach"):  # a tensor, recognised without importing torch
         part = part.detach().cpu().numpy()
     if isinstance(part, np.ndarray) and not part.dtype.hasobject:
-        digest = hashlib.sha256(np.ascontiguousarray(part).reshape(-1).view(np.uint8)).hexdigest()
-        return ["array", str(part.dtype), list(part.shape), digest]
+        return _array(part, apart)
     if hasattr(part, "fingerprint"):
-        return ["dataset", part.fingerprint]
+        return ["dataset", part.fingerprint] if apart is None else _array(part.audio, apart)
     if isinstance(part, Mapping):
-        return {str(k): describe(v, f"{name}[{k!r}]") for k, v in part.items()}
+        return {str(k): describe(v, f"{name}[{k!r}]", apart=apart) for k, v in part.items()}
     if isinstance(part, list | tuple | set | frozenset):
-        listed = [describe(item, f"{name}[{i}]") for i, item in enumerate(part)]
+        listed = [describe(item, f"{name}[{i}]", apart=apart) for i, item in enumerate(part)]
         return sorted(listed, key=repr) if isinstance(part, set | frozenset) else listed
     if dataclasses.is_dataclass(part) and not isinstance(part, type):
-        return [type(part).__qualname__, describe(dataclasses.asdict(part), name)]
+        fields = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
+        return [type(part).__qualname__, describe(fields, name, apart=apart)]
     if callable(part):
-        return code(part, name)
+        return _code(part, name, apart)
     raise _refusal(part, name, f"a {type(part).__name__}")
 
 
-def code(function: Callable, name: str = "function") -> list[Any]:
+def _array(array: np.ndarray, apart: list[np.ndarray] | None) -> list[Any]:
+    if apart is not None:
+        apart.append(array)
+        return ["array", len(apart)]
+    digest = hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8)).hexdigest()
+    return ["array", str(array.dtype), list(array.shape), digest]
+
+
+def _code(function: Callable, name: str, apart: list[np.ndarray] | None) -> list[Any]:
     """A function or class as its name, a digest of its source, and what it was made with."""
     held = {"self": function.__self__} if inspect.ismethod(function) else {}
     plain = inspect.unwrap(function)  # a decorator, such as torch.no_grad, hides the source
@@ -66,8 +80,9 @@ def code(function: Callable, name: str = "function") -> list[Any]:
     if not (inspect.isfunction(plain) or inspect.isclass(plain)):
         raise _refusal(function, name, f"a {type(function).__name__}")
     held |= _held(plain)
-    described = {key: describe(value, f"{name}.{key}") for key, value in held.items()}
-    return ["code", plain.__qualname__, _source_digest(plain, name), described]
+    described = {key: describe(v, f"{name}.{key}", apart=apart) for key, v in held.items()}
+    source = [] if apart is not None else [_source_digest(plain, name)]
+    return ["code", plain.__qualname__, *source, described]
 
 
 def _held(function: Callable) -> dict[str, Any]:
@@ -101,12 +116,25 @@ def _refusal(part: Any, name: str, what: str) -> TypeError:
 
 
 def code_digest(*modules: str) -> str:
-    """A digest of these modules and of all they import from this package, comments and all."""
+    """A digest of these modules and of all they import from this package.
+
+    Comments and docstrings don't count, for they change no number.
+    """
     digest = hashlib.sha256()
     for module in sorted(_closure(modules)):
-        digest.update(module.encode())
-        digest.update(_source(module).read_bytes())
+        source = _source(module)
+        digest.update(f"{module}\0{_bare(source, source.stat().st_mtime_ns)}\0".encode())
     return digest.hexdigest()[:16]
+
+
+@remember
+def _bare(source: Path, _changed: int) -> str:
+    """A module's code without comments and docstrings, read once as long as it doesn't change."""
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
 
 
 def _closure(modules: tuple[str, ...]) -> set[str]:

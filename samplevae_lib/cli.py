@@ -1,4 +1,4 @@
-"""The command line: `python -m samplevae_lib run` and `vocoder`."""
+"""The command line: `python -m samplevae_lib run`, `index` and `weights`."""
 
 from __future__ import annotations
 
@@ -6,49 +6,84 @@ import argparse
 import ast
 import os
 import sys
+from collections import defaultdict
 from typing import Any
 
 from samplevae_lib import paths
-
-VOCODERS = ("16000", "22050")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        return {"run": _run, "vocoder": _vocoder}[options.command](options)
-    except (ValueError, RuntimeError) as error:
+        return {"run": _run, "index": _index, "weights": _weights}[options.command](options)
+    except (ValueError, RuntimeError, KeyError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2
 
 
 def _run(options: argparse.Namespace) -> int:
-    from samplevae_lib import runner
-
     if options.figures:
         os.environ["SAMPLEVAE_FIGURES"] = options.figures
-    jobs = runner.plan_jobs(
+    return _execute(
+        options,
         profile=options.profile,
-        data=options.data,
-        seed=options.seed,
         only=options.only.split(","),
         parameters=dict(_parameter(given) for given in options.parameter),
-        threads=max(1, (os.cpu_count() or 1) // options.jobs),
+        refit=("all",) if options.refit else (),
+        force=options.force or options.refit,
     )
-    outcomes = runner.run_jobs(
-        jobs, workers=options.jobs, force=options.force, scheduler=options.scheduler
+
+
+def _execute(options: argparse.Namespace, *, force: bool, profile: str, **planned: Any) -> int:
+    """Run notebooks, show how it went; 0 if all went well."""
+    from samplevae_lib import runner
+
+    threads = max(1, (os.cpu_count() or 1) // options.jobs)
+    jobs = runner.plan_jobs(
+        data=options.data, seed=options.seed, profile=profile, threads=threads, **planned
     )
+    outcomes = runner.run_jobs(jobs, workers=options.jobs, force=force, scheduler=options.scheduler)
     print(runner.summary(outcomes))
-    print(f"\nFigures and tables: {paths.figures()}\nNotebooks as pages: {paths.executed()}")
+    print(f"\nFigures and tables: {paths.figures(profile)}")
+    print(f"Notebooks as pages: {paths.executed(profile)}")
     return 0 if all(outcome.good for outcome in outcomes) else 1
 
 
-def _vocoder(options: argparse.Namespace) -> int:
+def _index(options: argparse.Namespace) -> int:
+    from samplevae_lib.experiment import index
+
+    entries = [index.find(id) for id in options.id] or index.every()
+    print(*entries, sep="\n\n")
+    return 0
+
+
+def _weights(options: argparse.Namespace) -> int:
+    """List the shipped weights, or train some anew and ship them."""
+    from samplevae_lib.training import weights
+
+    if not options.name:
+        print(weights.overview())
+        return 0
+    chosen: dict[str, list[str]] = defaultdict(list)
+    for given in options.name:
+        notebook, _, name = given.partition("/")
+        chosen[notebook].append(name or "all")
+    if vocoders := chosen.pop("vocoders", None):
+        _ship_vocoders(vocoders, options)
+    status = 0
+    for notebook, names in chosen.items():
+        status |= _execute(
+            options, force=True, profile="reference", only=[notebook], refit=names, ship=True
+        )
+    return status
+
+
+def _ship_vocoders(names: list[str], options: argparse.Namespace) -> None:
     from samplevae_lib.inversion import vocoder_recipe
 
-    print(vocoder_recipe.ship(options.name, data=options.data, seed=options.seed))
-    return 0
+    for name in vocoder_recipe.RECIPES if names == ["all"] else names:
+        print(vocoder_recipe.ship(name, data=options.data, seed=options.seed))
 
 
 def _parameter(given: str) -> tuple[str, Any]:
@@ -66,22 +101,38 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="execute the notebooks and record every figure and table")
     run.add_argument("--profile", default="reference", help="smoke, reference (default) or paper")
-    run.add_argument("--data", default="auto", help="auto (default), real or stand-in")
     run.add_argument("--only", default="", metavar="03,07", help="these notebooks alone")
-    run.add_argument("--seed", type=int, default=0, help="where all chance starts (default 0)")
-    run.add_argument("--jobs", type=_positive, default=1, help="notebooks at once (default 1)")
     run.add_argument("--force", action="store_true", help="also what is up to date")
+    run.add_argument(
+        "--refit", action="store_true", help="train everything anew, shipped weights or not"
+    )
     run.add_argument("--figures", metavar="DIR", help="results go there, not to figures/")
-    run.add_argument("--scheduler", metavar="tcp://…", help="execute on dask workers")
     run.add_argument(
         "--parameter", "-p", action="append", default=[], metavar="NAME=VALUE",
         help="a further parameter of the notebook",
     )  # fmt: skip
-    vocoder = commands.add_parser("vocoder", help="train a shipped vocoder anew (about an hour)")
-    vocoder.add_argument("name", choices=VOCODERS, help="by its sample rate in Hz")
-    vocoder.add_argument("--data", default="auto", help="auto (default), real or stand-in")
-    vocoder.add_argument("--seed", type=int, default=0, help="where all chance starts (default 0)")
+    index = commands.add_parser(
+        "index", help="notebook, cell, library functions and files of an id"
+    )
+    index.add_argument("id", nargs="*", help="of a table, figure or claim; all if none is given")
+    weights = commands.add_parser(
+        "weights", help="list the weights that come with the project, or train some anew"
+    )
+    weights.add_argument(
+        "name", nargs="*", metavar="NOTEBOOK[/NAME]",
+        help="trained anew and shipped, such as 03/dilated-0, 03 or vocoders/22050",
+    )  # fmt: skip
+    for command in (run, weights):
+        _add_shared(command)
     return parser
+
+
+def _add_shared(command: argparse.ArgumentParser) -> None:
+    """Options of every command that executes notebooks."""
+    command.add_argument("--data", default="auto", help="auto (default), real or stand-in")
+    command.add_argument("--seed", type=int, default=0, help="where all chance starts (default 0)")
+    command.add_argument("--jobs", type=_positive, default=1, help="notebooks at once (default 1)")
+    command.add_argument("--scheduler", metavar="tcp://…", help="execute on dask workers")
 
 
 def _positive(text: str) -> int:

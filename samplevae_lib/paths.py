@@ -1,7 +1,9 @@
 """Every location the project reads or writes, in one place.
 
 Each is a function, so that an environment variable set later (by the runner, by a test)
-takes effect at once.
+takes effect at once. In a checkout everything lies in its folders. Installed by pip, notebooks,
+published numbers, manifests and weights lie within the package, downloads and the cache in the
+user's cache folder, and results in `figures/` where the command was given.
 """
 
 from __future__ import annotations
@@ -9,10 +11,20 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import platformdirs
+
+PACKAGE = Path(__file__).resolve().parent
+SMOKE = "smoke"
+
 
 def root() -> Path:
-    """The checkout: the folder that holds notebooks/, data/ and figures/."""
-    return _chosen("SAMPLEVAE_ROOT", Path(__file__).resolve().parent.parent)
+    """The checkout, or the package's own copy of what stands there: notebooks/ and data/."""
+    return _chosen("SAMPLEVAE_ROOT", PACKAGE.parent if in_checkout() else PACKAGE / "_project")
+
+
+def in_checkout() -> bool:
+    """Whether this is a checkout of the project and not an installed wheel."""
+    return (PACKAGE.parent / "notebooks" / "settings.toml").is_file()
 
 
 def notebooks() -> Path:
@@ -47,7 +59,8 @@ def vocoders() -> Path:
 
 def data() -> Path:
     """Unpacked datasets; `SAMPLEVAE_DATA` moves them to another disk."""
-    return _chosen("SAMPLEVAE_DATA", root() / "data")
+    installed = Path(platformdirs.user_cache_dir("samplevae"))
+    return _chosen("SAMPLEVAE_DATA", root() / "data" if in_checkout() else installed)
 
 
 def downloads() -> Path:
@@ -60,14 +73,18 @@ def cache() -> Path:
     return data() / "cache"
 
 
-def figures() -> Path:
-    """Figures, tables and records; `SAMPLEVAE_FIGURES` sends them elsewhere."""
-    return _chosen("SAMPLEVAE_FIGURES", root() / "figures")
+def figures(profile: str = "reference") -> Path:
+    """Figures, tables and records of a profile; `SAMPLEVAE_FIGURES` sends them elsewhere.
+
+    A smoke run, which proves only that everything runs, has a folder of its own beside figures/.
+    """
+    home = root() if in_checkout() else Path.cwd()
+    return _chosen("SAMPLEVAE_FIGURES", home / (".smoke" if profile == SMOKE else "figures"))
 
 
-def executed() -> Path:
+def executed(profile: str = "reference") -> Path:
     """Executed copies of the notebooks and their HTML."""
-    return figures() / "executed"
+    return figures(profile) / "executed"
 
 
 def mirror() -> Path | None:

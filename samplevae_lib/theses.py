@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RECORDS = ("table", "figure")
+SETTINGS = "settings"  # the row of numbers.csv that holds what a table was made with
 
 
 class UnknownId(KeyError):
@@ -144,10 +145,10 @@ def of_notebook(registered: dict[str, Any], notebook: str) -> list[Any]:
 
 
 def published(id: str) -> pd.DataFrame:
-    """The numbers of a table as the thesis has them: rows × columns."""
+    """The numbers of a table as the thesis has them: rows × columns, without its settings."""
     import pandas as pd
 
-    listed = numbers().get(id, ())
+    listed = [number for number in numbers().get(id, ()) if number.row != SETTINGS]
     frame = pd.DataFrame(
         index=pd.Index(dict.fromkeys(number.row for number in listed), name="row"),
         columns=list(dict.fromkeys(number.column for number in listed)),
@@ -156,6 +157,12 @@ def published(id: str) -> pd.DataFrame:
     for number in listed:
         frame.loc[number.row, number.column] = number.value
     return frame
+
+
+def stated(id: str) -> dict[str, float | str | None]:
+    """The settings that the thesis states with a table, by name: they are no part of the table."""
+    listed = (number for number in numbers().get(id, ()) if number.row == SETTINGS)
+    return {n.column: f"{n.value:g}" if isinstance(n.value, float) else n.value for n in listed}
 
 
 def beside(id: str, ours: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, Any]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -177,7 +178,7 @@ def test_code_of_the_package_is_keyed_by_all_it_imports(monkeypatch):
     before = key(f=cache.store)
     monkeypatch.setattr(cache, "code_digest", lambda module: f"another text of {module}")
     assert key(f=cache.store) != before
-    assert cache.code(cache.store)[2] == "another text of samplevae_lib.cache"
+    assert cache.describe(cache.store)[2] == "another text of samplevae_lib.cache"
 
 
 def test_a_decorated_function_counts_as_what_it_decorates():
@@ -341,11 +342,26 @@ def test_a_digest_follows_imports_at_any_depth_and_round_a_circle(package):
     assert {name for name in "abcd" if before[name] != after[name]} == {"a", "b", "c"}
 
 
-def test_a_digest_takes_in_comments_and_every_module_named(package):
+def test_a_digest_takes_in_every_module_named_and_no_comments(package):
     assert cache.code_digest("toy.a") != cache.code_digest("toy.a", "toy.d")
     before = cache.code_digest("toy.d")
-    (package / "d.py").write_text("D = 1  # the same, remarked upon\n")
+    (package / "d.py").write_text('"""Explained."""\n\nD = 1  # the same, remarked upon\n')
+    os.utime(package / "d.py", (1, 1))
+    assert cache.code_digest("toy.d") == before
+    (package / "d.py").write_text("D = 2\n")
+    os.utime(package / "d.py", (2, 2))
     assert cache.code_digest("toy.d") != before
+
+
+def test_what_is_gathered_apart_is_no_part_of_a_description():
+    def scaled(x):
+        return factor * x
+
+    factor, gathered = 2.0, []
+    told = cache.describe({"f": scaled, "x": np.arange(3)}, apart=gathered)
+    assert [array.tolist() for array in gathered] == [[0, 1, 2]]
+    assert told["f"][1].endswith("scaled")
+    assert told["f"][2] == {"factor": 2.0}
 
 
 def test_imports_are_found_in_every_form_and_nothing_else_is(package):

@@ -24,6 +24,7 @@ from samplevae_lib.experiment.records import RecordError
 from samplevae_lib.files import write_json
 from samplevae_lib.settings import SettingsError
 from samplevae_lib.theses import UnknownId
+from samplevae_lib.training import Fit
 
 mpl.use("agg")
 
@@ -136,6 +137,13 @@ def test_a_run_starts_with_the_settings_of_its_profile(project):
     assert dict(run.settings) == {"steps": 1, "names": ["a", "b"]}
     assert run.folder == paths.figures() / "07_toy"
     assert start("07").notebook == run.notebook
+
+
+def test_a_smoke_run_has_a_folder_of_its_own(project, monkeypatch):
+    monkeypatch.delenv("SAMPLEVAE_FIGURES")
+    reference, smoke = start("07_toy"), start("07_toy", profile="smoke")
+    assert reference.folder == project / "figures" / "07_toy"
+    assert smoke.folder == project / ".smoke" / "07_toy"
 
 
 @pytest.mark.parametrize(
@@ -568,6 +576,7 @@ class Training:
 def training(monkeypatch) -> type[Training]:
     monkeypatch.setattr(Training, "calls", 0)
     monkeypatch.setattr(Training, "killed", False)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 1)  # in this process, to be counted
     return Training
 
 
@@ -578,13 +587,18 @@ def weights(model) -> dict[str, bytes]:
     }
 
 
+def fit(run: Run, model, train, *, data, **options) -> pd.DataFrame:
+    """One model through the run's door."""
+    return run.fit_all({"it": Fit(model, train, data, run.seed, options)})["it"]
+
+
 def test_a_model_is_trained_once_and_comes_back_bit_for_bit(run, training):
     first, again = network(), network()
     before = weights(first)
-    history = run.fit(first, training.train, data=dataset(), steps=3)
+    history = fit(run, first, training.train, data=dataset(), steps=3)
     assert weights(first) != before
     assert first[1].num_batches_tracked.item() == 3
-    restored = run.fit(again, training.train, data=dataset(), steps=3)
+    restored = fit(run, again, training.train, data=dataset(), steps=3)
     assert training.calls == 1
     assert weights(again) == weights(first)
     pd.testing.assert_frame_equal(restored, history)
@@ -592,14 +606,14 @@ def test_a_model_is_trained_once_and_comes_back_bit_for_bit(run, training):
 
 def test_another_run_takes_the_trained_model_too(run, training, monkeypatch):
     first, again = network(), network()
-    run.fit(first, training.train, data=dataset())
-    begin(monkeypatch).fit(again, training.train, data=dataset())
+    fit(run, first, training.train, data=dataset())
+    fit(begin(monkeypatch), again, training.train, data=dataset())
     assert training.calls == 1
     assert weights(again) == weights(first)
 
 
 def test_a_cached_model_says_which_run_trained_it(run, training):
-    run.fit(network(), training.train, data=dataset())
+    fit(run, network(), training.train, data=dataset())
     (notes,) = (paths.cache() / "models").glob("*.json")
     assert json.loads(notes.read_text(encoding="utf-8")).items() >= origin(run).items()
 
@@ -615,11 +629,11 @@ def test_a_cached_model_says_which_run_trained_it(run, training):
     ids=["option", "data", "first weights", "seed"],
 )
 def test_what_decides_the_weights_trains_anew_when_it_changes(run, training, change, monkeypatch):
-    run.fit(network(), training.train, data=dataset(), steps=2)
+    fit(run, network(), training.train, data=dataset(), steps=2)
     changed = {"steps": 2, "data": dataset()} | change
     model = network(changed.pop("model", 0))
     other = begin(monkeypatch, seed=changed.pop("seed", 0))
-    other.fit(model, training.train, **changed)
+    fit(other, model, training.train, **changed)
     assert training.calls == 2
 
 
@@ -629,22 +643,22 @@ def test_other_code_or_layers_train_anew(run, training):
     def train(model, data, *, seed, checkpoint):
         return training.train(model, data, seed=seed, checkpoint=checkpoint)
 
-    run.fit(network(), training.train, data=dataset())
-    run.fit(network(), train, data=dataset())
+    fit(run, network(), training.train, data=dataset())
+    fit(run, network(), train, data=dataset())
     torch.manual_seed(0)
     sloped = torch.nn.Sequential(torch.nn.Linear(64, 3), torch.nn.BatchNorm1d(3, eps=1e-3))
-    run.fit(sloped, training.train, data=dataset())
+    fit(run, sloped, training.train, data=dataset())
     assert training.calls == 3
 
 
 def test_a_killed_training_finds_its_checkpoint_again_and_then_clears_it(run, training):
     training.killed = True
     with pytest.raises(KeyboardInterrupt):
-        run.fit(network(), training.train, data=dataset())
+        fit(run, network(), training.train, data=dataset())
     assert training.found == []
-    assert run.fit(network(1), untrained, data=dataset()).empty  # another key
+    assert fit(run, network(1), untrained, data=dataset()).empty  # another key
     training.killed = False
-    run.fit(network(), training.train, data=dataset())
+    fit(run, network(), training.train, data=dataset())
     assert training.found == ["state"]
     assert training.calls == 2
     assert list((paths.cache() / "models").glob("*.checkpoint")) == []

@@ -10,20 +10,22 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 
 import samplevae_lib as sv
 from samplevae_lib import training
-from samplevae_lib.training import fits
 from samplevae_lib.models import encode, reconstruct
 from samplevae_lib.models.autoencoder import Autoencoder
 from samplevae_lib.training import Player, Schedule, losses
-from samplevae_lib.training.fits import Fit, fit, fit_all
+from samplevae_lib.training import fits as fits_module
+from samplevae_lib.training.fits import Fit, Fitted, Plan, fit_all
 
 AUDIO = sv.datasets.load("signals", kind="families", count=12, noise=0.0).audio
-ORIGIN = {"notebook": "test"}
+HISTORY = pd.DataFrame({"epoch": [0], "seconds": [1.0]})
+HERE, BESIDE = Plan(workers=1), Plan(workers=2)
 
 
 @pytest.fixture(autouse=True)
@@ -45,11 +47,15 @@ def weights(fitted: Fit) -> torch.Tensor:
     return torch.cat([tensor.flatten().float() for tensor in fitted.model.state_dict().values()])
 
 
+def fit(one: Fit, plan: Plan = HERE) -> Fitted:
+    return fit_all({"it": one}, plan)["it"]
+
+
 def test_a_fit_is_trained_once_and_then_taken_from_the_cache():
     first, again = one(), one()
-    history = fit(first, ORIGIN)
-    taken = fit(again, ORIGIN)
-    assert taken.equals(history)  # seconds too: nothing was trained
+    done, taken = fit(first), fit(again)
+    assert (done.source, taken.source) == ("trained", "cached")
+    assert taken.history.equals(done.history)  # seconds too: nothing was trained
     assert torch.equal(weights(first), weights(again))
     assert not torch.equal(weights(first), weights(one()))
 
@@ -71,9 +77,9 @@ def test_what_decides_the_result_is_in_the_key(other):
 def test_several_at_once_are_those_trained_one_by_one(capfd):
     before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")}
     together = {"a": one(0, epochs=60), "b": one(1), "c": one(2)}
-    histories = fit_all(together, ORIGIN, workers=2)
+    done = fit_all(together, BESIDE)
     assert "training: " not in capfd.readouterr().err  # no bar of a worker's, only the one of all
-    assert list(histories) == ["a", "b", "c"]
+    assert list(done) == ["a", "b", "c"]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     for seed, name in enumerate("abc"):
@@ -81,31 +87,40 @@ def test_several_at_once_are_those_trained_one_by_one(capfd):
         history = alone.run(sv.cache.checkpoint("models", f"alone-{name}"))
         assert torch.equal(weights(alone), weights(together[name]))
         columns = [column for column in history if column != "seconds"]
-        assert histories[name][columns].equals(history[columns])
+        assert done[name].history[columns].equals(history[columns])
     torch.set_num_threads(threads)
     assert {name: os.environ.get(name) for name in before} == before
 
 
 def test_only_what_the_cache_lacks_is_trained(monkeypatch):
-    fit(one(0), ORIGIN)
-    fits = {"known": one(0), "new": one(1)}
-    trained = []
+    fit(one(0))
+    wanted, trained = {"known": one(0), "new": one(1)}, []
 
-    def side_by_side(missing, keys, workers):
+    def in_workers(missing, folders, workers):
         trained.extend(missing)
-        return iter(())
+        return iter((name, each.model.state_dict(), HISTORY) for name, each in missing.items())
 
-    monkeypatch.setattr(fits, "_side_by_side", side_by_side)
-    fit_all(fits, ORIGIN, workers=2)
+    monkeypatch.setattr(fits_module, "train_in_workers", in_workers)
+    done = fit_all(wanted, BESIDE)
     assert trained == ["new"]
+    assert {name: each.source for name, each in done.items()} == {"known": "cached", "new": "trained"}
+
+
+def test_what_is_to_be_trained_anew_is_trained_though_it_is_known():
+    fit(one(0))
+    named = Plan(workers=1, refit=("a",))
+    done = fit_all({"a": one(0), "b": one(0)}, named)
+    assert {name: each.source for name, each in done.items()} == {"a": "trained", "b": "cached"}
+    everything = fit_all({"a": one(0)}, Plan(workers=1, refit=("all",)))
+    assert everything["a"].source == "trained"
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_of_twins_one_is_trained(workers):
     twins = {"one": one(0), "other": one(0), "else": one(1)}
-    histories = fit_all(twins, ORIGIN, workers=workers)
-    assert list(histories) == list(twins)
-    assert histories["one"].equals(histories["other"])  # seconds too
+    done = fit_all(twins, Plan(workers=workers))
+    assert list(done) == list(twins)
+    assert done["one"].history.equals(done["other"].history)  # seconds too
     assert torch.equal(weights(twins["one"]), weights(twins["other"]))
     assert not torch.equal(weights(twins["one"]), weights(twins["else"]))
 
@@ -117,7 +132,7 @@ def broken(model: nn.Module, data: tuple, **options: object) -> None:
 def test_an_error_in_a_worker_arrives_and_what_was_done_is_kept():
     bad = Fit(one(1).model, broken, (AUDIO,), 1, {})
     with pytest.raises(ArithmeticError, match="no longer finite"):
-        fit_all({"good": one(0), "bad": bad}, ORIGIN, workers=1)
+        fit_all({"good": one(0), "bad": bad}, HERE)
     assert sv.cache.load("models", one(0).key()) is not None
 
 
@@ -127,7 +142,7 @@ sys.path.insert(0, sys.argv[1])
 import test_fits
 if __name__ == "__main__":
     slow = {"a": test_fits.one(0, epochs=100_000), "b": test_fits.one(1, epochs=100_000)}
-    test_fits.fit_all(slow, {}, workers=2)
+    test_fits.fit_all(slow, test_fits.BESIDE)
 """
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from samplevae_lib import paths, runner
+from samplevae_lib import paths
+from samplevae_lib.runner import plan as runner
 from samplevae_lib.runner import terminal
 from samplevae_lib.runner.execute import Job
 
@@ -187,7 +188,7 @@ def test_the_clock_reads_like_a_clock():
 def command(project: Path, *arguments: str) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-m", "samplevae_lib", "run", *arguments],
-        cwd=Path(runner.plan.LIBRARY).parent,
+        cwd=Path(runner.LIBRARY).parent,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -10,8 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from samplevae_lib.training import loop
-from samplevae_lib.training import Diverged, Player, Schedule, train
+from samplevae_lib.training import Diverged, Player, Schedule, loop, train
 
 X = np.linspace(-1, 1, 24, dtype=np.float32)[:, None]
 DATA = (X, 3 * X + 0.5)

@@ -12,6 +12,7 @@ import os
 import time
 import uuid
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,25 +20,30 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from samplevae_lib import cache, datasets, paths, plots, provenance, theses
+from samplevae_lib import cache, datasets, paths, plots, provenance, theses, widgets
 from samplevae_lib.datasets import Dataset
 from samplevae_lib.experiment import records, show
 from samplevae_lib.experiment.records import RecordError
 from samplevae_lib.files import plain, write_json
 from samplevae_lib.settings import Settings
 from samplevae_lib.settings import load as load_settings
-from samplevae_lib.training import fits
-from samplevae_lib.training.fits import Fit
+from samplevae_lib.training import weights
+from samplevae_lib.training.fits import Fit, Fitted, Plan, fit_all
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
 REPRODUCED, DIFFERS = "reproduced", "differs"
+LEARNT = 0.9  # a model whose error is a larger share of silence's has not learnt its task
 
 
 def start(notebook: str, *, profile: str = "reference", data: str = "auto", seed: int = 0) -> Run:
-    """Begin a notebook's run, show its settings beside the thesis's, and return its handle."""
+    """Begin a notebook's run, show its settings beside the thesis's, and return its handle.
+
+    notebook: its number or name. profile: "smoke", "reference" or "paper", how much is computed.
+    data: "auto", "real" or "stand-in", which sounds are used. seed: where all chance starts.
+    """
     if data not in datasets.DATA:
         raise ValueError(f"data must be one of {', '.join(datasets.DATA)}, not {data!r}")
     known = theses.notebook(notebook)
@@ -46,6 +52,7 @@ def start(notebook: str, *, profile: str = "reference", data: str = "auto", seed
     # Whoever finds this file knows that the run was not finished.
     (run.folder / "run.json").unlink(missing_ok=True)
     plots.use_style()
+    widgets.set_notice(show.SMOKE_NOTICE if profile == paths.SMOKE else "")
     show.settings(run.settings, profile=profile, data=data, seed=seed)
     return run
 
@@ -58,11 +65,13 @@ class Run:
     ):
         self.notebook, self.settings = notebook, settings
         self.profile, self.data, self.seed = profile, data, seed
-        self.folder = paths.figures() / notebook.name
+        self.folder = paths.figures(profile) / notebook.name
         self.token = os.environ.get("SAMPLEVAE_RUN") or uuid.uuid4().hex
         self._datasets: list[Dataset] = []
+        self._small: set[str] = set()  # datasets whose models have the smoke profile's sizes
         self._recorded: dict[str, set[str]] = {}
         self.verdicts: dict[str, str] = {}  # by claim
+        self.fits: dict[str, Fitted] = {}  # by name
         self._files: list[str] = []
         self._started = time.monotonic()
         self._commit = provenance.commit()
@@ -78,24 +87,35 @@ class Run:
         show.dataset(loaded)
         return loaded
 
-    def fit(self, model: Any, train: Callable, *, data: Any, **options: Any) -> pd.DataFrame:
-        """Train a model in place, or take its weights from the cache; returns the history.
+    def sizes_for(self, dataset: Dataset) -> Settings:
+        """The settings that decide how large and how long models of these sounds are trained.
 
-        train(model, data, seed=…, checkpoint=…, **options) → history (DataFrame): it may keep its
-        state in the folder `checkpoint` and goes on from what it finds there. The cache's key is
-        the code of model and train, the untrained weights, the data, the seed and the options.
+        Those of this run for recordings. Where a stand-in takes their place, the smoke profile's:
+        nobody should wait a night for what decides nothing.
         """
-        return fits.fit(Fit(model, train, data, self.seed, options), self._origin(None))
+        if dataset.source == "real":
+            return self.settings
+        self._small.add(dataset.name)
+        return load_settings(self.notebook.number, paths.SMOKE)
 
-    def fit_all(self, wanted: Mapping[str, Fit]) -> dict[str, pd.DataFrame]:
-        """Train several models in place, side by side; returns each history by its name.
+    def fit_all(self, wanted: Mapping[Any, Fit]) -> dict[Any, pd.DataFrame]:
+        """Fill in the weights of all models; returns each history (DataFrame) by its name.
 
-        Each fit brings its own seed; see `fits.Fit`. What it needs must come from a module: a
-        function or class written in the notebook can't follow it into another process.
+        Weights that come with the project are taken first, then those in the cache; what neither
+        has is trained, several side by side. What a fit needs must come from a module: a function
+        or class written in the notebook can't follow it into another process.
         """
         import torch
 
-        return fits.fit_all(wanted, self._origin(None), workers=torch.get_num_threads())
+        known = "" if self.profile == paths.SMOKE else self.notebook.name
+        plan = Plan(
+            known, self._origin(None), torch.get_num_threads(),
+            refit=tuple(filter(None, os.environ.get("SAMPLEVAE_REFIT", "").split(","))),
+            ship=bool(os.environ.get("SAMPLEVAE_SHIP")) and bool(known),
+        )  # fmt: skip
+        done = fit_all(wanted, plan)
+        self.fits |= {weights.file_name(name): fitted for name, fitted in done.items()}
+        return {name: fitted.history for name, fitted in done.items()}
 
     def cached(self, compute: Callable[..., dict], *inputs: Any, **options: Any) -> dict:
         """compute(*inputs, **options) → {name: array}, computed once for equal code and inputs."""
@@ -118,8 +138,8 @@ class Run:
         """Save and show a figure. `data`: what it was made from, if not all that was loaded."""
         target = theses.target(id, self.notebook.number)
         used = self._used(data)
-        if stand_ins := _stand_ins(used):
-            plots.stamp(figure, f"made from stand-in {stand_ins}, not from recordings")
+        if warnings := self._warnings(used):
+            plots.stamp(figure, "; ".join(warnings))
         path = self.folder / f"{records.file_name(id, part)}.png"
         records.save_figure(path, figure)
         self._record(target, "figure", {"file": path.name, "caption": caption}, used)
@@ -136,7 +156,8 @@ class Run:
     ) -> None:
         """Save and show a table beside the thesis's numbers of the same id.
 
-        The index names the rows; rows and columns meet the thesis's by name.
+        The index names the rows; rows and columns meet the thesis's by name. Settings that the
+        thesis states with its table are shown under it.
         """
         target = theses.target(id, self.notebook.number)
         merged, compared = theses.beside(id, frame)
@@ -144,12 +165,31 @@ class Run:
         records.save_table(path, merged)
         entry = {"file": path.name, "caption": caption or target.title, "compared": compared}
         self._record(target, "table", entry, used)
-        show.table(merged, f"{id} {entry['caption']}", self._note(used))
+        note = [self._note(used)]
+        if stated := theses.stated(id):
+            note.append("the thesis's: " + ", ".join(f"{k} {v}" for k, v in stated.items()))
+        show.table(merged, f"{id} {entry['caption']}", " · ".join(note))
 
-    def claim(self, id: str, *, holds: bool | None, evidence: str) -> None:
-        """Judge a claim; `holds=None` where the evidence decides nothing. See `verdicts`."""
+    def claim(
+        self,
+        id: str,
+        *,
+        holds: bool | None,
+        evidence: str,
+        learnt: Mapping[str, float] | None = None,
+    ) -> None:
+        """Judge a claim and show the verdict.
+
+        holds: whether the finding is found again; None where the evidence decides nothing.
+        evidence: the numbers that say so. learnt: of each model that the claim rests on, its
+        held-out error as a share of the error of silence or of the mean; where one is above 0.9
+        that model has learnt nothing and there is no verdict.
+        """
         claim = theses.claim(id, self.notebook.number)
-        verdict = self._verdict(claim, holds, evidence)
+        if learnt:
+            told = ", ".join(f"{name} {share:.2f}" for name, share in learnt.items())
+            evidence += f"; held-out error in shares of silence's: {told}"
+        verdict = self._verdict(claim, holds, evidence, learnt or {})
         path = self.folder / f"{id}.json"
         content = {"id": id, "statement": claim.statement, "where": claim.where}
         content |= {"judged": claim.judged, "verdict": verdict, "evidence": evidence}
@@ -195,6 +235,10 @@ class Run:
             "peak_memory_gib": provenance.peak_memory_gib(),
             "machine": provenance.machine(),
             "versions": provenance.versions(),
+            "fits": {
+                name: {"weights": one.source, "seconds of training": one.seconds}
+                for name, one in self.fits.items()
+            },
             "verdicts": self.verdicts,
             "files": sorted(dict.fromkeys(self._files)),
         }
@@ -215,17 +259,31 @@ class Run:
             "seed": self.seed,
             "commit": self._commit,
             "settings": dict(self.settings),
-            "data": [_described(dataset) for dataset in used or ()],
+            "weights": dict(Counter(one.source for one in self.fits.values())),
+            "data": [self._described(dataset) for dataset in used or ()],
         }
+
+    def _described(self, dataset: Dataset) -> dict[str, Any]:
+        small = {"models": "of the smoke profile's sizes"} if dataset.name in self._small else {}
+        return _described(dataset) | small
 
     def _used(self, data: Iterable[Dataset] | None) -> list[Dataset]:
         return list(self._datasets if data is None else data)
+
+    def _warnings(self, used: list[Dataset]) -> list[str]:
+        """What has to be written into a figure itself."""
+        found = ["smoke run: nothing here is trained"] if self.profile == paths.SMOKE else []
+        if stand_ins := _stand_ins(used):
+            found.append(f"made from stand-in {stand_ins}, not from recordings")
+        return found
 
     def _note(self, used: list[Dataset]) -> str:
         sources = "; ".join(f"{dataset.name}: {dataset.source}" for dataset in used)
         return f"{self.profile} profile, seed {self.seed}, {sources or 'no data'}"
 
-    def _verdict(self, claim: theses.Claim, holds: bool | None, evidence: str) -> str:
+    def _verdict(
+        self, claim: theses.Claim, holds: bool | None, evidence: str, learnt: Mapping[str, float]
+    ) -> str:
         if not evidence.strip():
             raise RecordError(f"claim {claim.id}: no evidence; say what was measured")
         real = {dataset.name for dataset in self._datasets if dataset.source == "real"}
@@ -234,6 +292,8 @@ class Run:
             return "not attempted (the smoke profile judges nothing)"
         if lacking:
             return f"not attempted (needs recordings of {', '.join(lacking)})"
+        if idle := [name for name, share in learnt.items() if not share <= LEARNT]:
+            return f"not attempted (nothing learnt yet: {', '.join(idle)})"
         if holds is None:
             return "not attempted (the evidence decides nothing)"
         return REPRODUCED if holds else DIFFERS

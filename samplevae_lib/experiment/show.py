@@ -19,13 +19,27 @@ if TYPE_CHECKING:
 _BARS = {"reproduced": "#009E73", "differs": "#D55E00"}
 _GREY = "#808080"
 _MUTED = "opacity:.7"
+_IN_VIEW = 5  # settings that are not folded away: the first that differ from the thesis's
+SMOKE_NOTICE = "Smoke run: nothing here is trained. It proves that everything runs, and no more."
 
 
 def settings(chosen: Settings, **run: Any) -> None:
-    """The first output of every notebook: thesis · this run."""
+    """The first output of every notebook: profile, what differs from the thesis, all settings.
+
+    The table of all settings, thesis beside this run, is folded away.
+    """
     line = " · ".join(f"{name} <b>{escape(str(value))}</b>" for name, value in run.items())
-    html(f"<p>{line}</p>")
-    plain(chosen.table())
+    if chosen.profile == "smoke":
+        line += f'<br><b style="{_bar(_BARS["differs"])}">{escape(SMOKE_NOTICE)}</b>'
+    table = chosen.table()
+    known = table[(table["thesis"] != "—") & (table["thesis"] != table["this run"])].head(_IN_VIEW)
+    if len(known):
+        pairs = (
+            f"{name} {row['this run']} (thesis {row['thesis']})" for name, row in known.iterrows()
+        )
+        line += f"<br>{escape(' · '.join(pairs))}"
+    folded = f"<details><summary>all {len(table)} settings, thesis and this run</summary>"
+    html(f"<p>{line}</p>{folded}{_table(table)}</details>")
 
 
 def dataset(loaded: Dataset) -> None:
@@ -34,7 +48,10 @@ def dataset(loaded: Dataset) -> None:
     text = f"<b>{escape(loaded.name)}</b>: {escape(rest)}"
     if loaded.source == "stand-in":
         reason = escape(str(loaded.provenance.get("reason", "")))
-        text += f"<br><b>Stand-in: synthesised sounds, no recordings.</b> {reason}"
+        text += (
+            f"<br><b>Stand-in: synthesised sounds, no recordings.</b> {reason} Models that learn "
+            "from them have the smoke profile's sizes."
+        )
         text = f'<span style="{_bar(_BARS["differs"])}">{text}</span>'
     html(f"<p>{text}</p>")
 
@@ -57,10 +74,7 @@ def table(frame: pd.DataFrame, caption: str, note: str) -> None:
 
 def plain(frame: pd.DataFrame) -> None:
     """A table with whole texts, gaps left empty and numbers to four digits."""
-    import pandas as pd
-
-    with pd.option_context("display.max_colwidth", None):
-        html(frame.to_html(border=0, na_rep="", float_format=_number, justify="left"))
+    html(_table(frame))
 
 
 def claim(judged: Claim, verdict: str, evidence: str) -> None:
@@ -83,7 +97,8 @@ def player(name: str, audio: np.ndarray, sample_rate: int) -> None:
 
 def finished(run: Any) -> None:
     """Where the results are."""
-    html(f"<p>Recorded in <code>figures/{escape(run.notebook.name)}</code>.</p>")
+    folder = f"{run.folder.parent.name}/{run.folder.name}"
+    html(f"<p>Recorded in <code>{escape(folder)}</code>.</p>")
 
 
 def html(text: str) -> None:
@@ -93,6 +108,13 @@ def html(text: str) -> None:
 
     if get_ipython() is not None:
         display(HTML(text))
+
+
+def _table(frame: pd.DataFrame) -> str:
+    import pandas as pd
+
+    with pd.option_context("display.max_colwidth", None):
+        return frame.to_html(border=0, na_rep="", float_format=_number, justify="left")
 
 
 def _number(value: float) -> str:

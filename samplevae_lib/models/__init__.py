@@ -1,4 +1,4 @@
-"""A trained model over many rows: in evaluation, in batches, without gradients."""
+"""The networks of the theses; a trained one over many rows, in batches and without gradients."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from samplevae_lib import on_first_use
+
+__getattr__ = on_first_use(__name__, "autoencoder", "tables", "vae")
+
 
 def apply(
     model: nn.Module,
@@ -16,9 +20,9 @@ def apply(
     *,
     batch: int = 32,
 ) -> np.ndarray:
-    """function(model, rows) for `batch` rows at a time, where the model is; (rows, …) → (rows, …).
+    """function(model, rows) for `batch` rows at a time: (rows, …) → (rows, …).
 
-    The model is left in evaluation.
+    The rows go to the device where the model is. The model is left in evaluation.
     """
     device = next(model.parameters()).device
     model.eval()
@@ -31,12 +35,12 @@ def apply(
 
 
 def encode(model: nn.Module, audio: np.ndarray) -> np.ndarray:
-    """(items, samples) → latents; of a variational model their means."""
+    """(items, samples) → latents (items, …); a variational model gives the means of its z."""
     return apply(model, _code, audio)
 
 
 def decode(model: nn.Module, latents: np.ndarray) -> np.ndarray:
-    """Latents → (items, samples)."""
+    """Latents (items, …) → (items, samples)."""
     return apply(model, lambda m, z: m.decode(z), np.asarray(latents, dtype=np.float32))
 
 

@@ -56,10 +56,10 @@ def shrinking(kind: str) -> int:
     return prod(layer.stride for layer in ENCODERS[kind])
 
 
-def receptive_field(branch: int, *, depth: int = LAYERS) -> int:
-    """Samples that move one output of a built block through one of its branches; measured.
+def measured_field(branch: int, *, depth: int = LAYERS) -> int:
+    """Samples that move one output of a built dilation block through one branch (0 or 1).
 
-    The other branch is held constant. In evaluation, for batch norm would mix all samples.
+    depth: layers of the block. The other branch is held constant. In evaluation, for batch norm would mix all samples.
     """
     block = DilationBlock(1, 1, depth=depth).double().eval()
     with torch.no_grad():

@@ -1,13 +1,16 @@
-"""A Gaussian bottleneck and a classifier on it (thesis L, sections 4.2.1 and 5.1.1)."""
+"""Autoencoders with a Gaussian bottleneck, with or without a classifier on it.
+
+Thesis L, sections 4.2.1 (the bottleneck) and 5.1.1 (the classifier).
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from samplevae_lib.models.autoencoder import Autoencoder
+from samplevae_lib.models.autoencoder import COMPRESSION, Autoencoder, BandAutoencoder
 
 
 class Posterior(NamedTuple):
@@ -46,10 +49,10 @@ class GaussianBottleneck(nn.Module):
 
 
 class Classifier(nn.Sequential):
-    """Dense hidden layers on z; logits of the classes. The thesis has three of them for digits.
+    """Dense hidden layers on z, then logits of the classes; the thesis has three of them.
 
-    It says no more of them: here they go through batch norm and tanh, as its other layers do;
-    normed: whether through batch norm at all.
+    hidden: their widths. normed: whether they go through batch norm; all go through tanh, as the
+    thesis's other layers do, for it says no more of them.
     """
 
     def __init__(
@@ -99,3 +102,43 @@ class SignalVAE(nn.Module):
         z = posterior.sample() if self.training else posterior.mean
         logits = self.classifier(z) if self.classifier is not None else None
         return Reconstruction(self.decode(z), posterior, z, logits)
+
+
+def signal_vae(
+    kind: str,
+    samples: int,
+    dimensions: int,
+    *,
+    classes: int = 0,
+    hidden: tuple[int, ...] = (64, 64, 64),
+    **shape: Any,
+) -> SignalVAE:
+    """A VAE of waveforms (batch, samples), built on one of the three autoencoders of thesis L.
+
+    dimensions: of the latent. classes: of a classifier on it; none for 0. hidden: widths of the
+    classifier's layers. shape: options of `Autoencoder` (width, depth, output, …).
+    """
+    body = Autoencoder(kind, **shape)
+    classifier = Classifier(dimensions, classes, hidden=hidden) if classes else None
+    return SignalVAE(body, GaussianBottleneck(samples // COMPRESSION, dimensions), classifier)
+
+
+def band_vae(
+    bands: int,
+    frames: int,
+    dimensions: int,
+    *,
+    channels: int = 64,
+    classes: int = 0,
+    hidden: tuple[int, ...] = (64, 64, 64),
+) -> SignalVAE:
+    """A VAE of mel bands as levels (batch, bands, frames), see `inversion.log_mel`.
+
+    channels: of its convolutions. dimensions, classes, hidden: as for `signal_vae`; here the
+    classifier has no batch norm.
+    """
+    body = BandAutoencoder(bands, frames, channels=channels)
+    classifier = None
+    if classes:
+        classifier = Classifier(dimensions, classes, hidden=hidden, normed=False)
+    return SignalVAE(body, GaussianBottleneck(body.length, dimensions), classifier)

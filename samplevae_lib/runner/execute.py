@@ -1,4 +1,4 @@
-"""One notebook, executed in a process of its own: `python -m samplevae_lib.runner.execute JOB.json`.
+"""One notebook, executed in a process of its own: `python -m samplevae_lib.runner JOB.json`.
 
 The process says where it is in a status file, leaves the executed notebook and its HTML, and ends
 itself when whoever started it is gone or asks it to stop.
@@ -10,7 +10,6 @@ import _thread
 import os
 import re
 import signal
-import sys
 import threading
 import time
 from dataclasses import asdict, dataclass, field
@@ -21,6 +20,67 @@ from samplevae_lib.files import read_json, replacing, write_json
 
 WATCH_SECONDS = 0.5
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to execute and where its traces go; all paths as text, for it travels as JSON.
+
+    notebook: its name. source: the notebook's file. folder: for executed copies and all that is
+    temporary. key: digest of everything that decides the results. token: names this very run.
+    """
+
+    notebook: str
+    source: str
+    folder: str
+    parameters: dict[str, Any]
+    environment: dict[str, str]
+    key: str
+    token: str
+
+    @property
+    def figures(self) -> Path:
+        """Where the notebook leaves its records."""
+        return Path(self.folder).parent / self.notebook
+
+    @property
+    def executed(self) -> Path:
+        return Path(self.folder) / f"{self.notebook}.ipynb"
+
+    @property
+    def html(self) -> Path:
+        return Path(self.folder) / f"{self.notebook}.html"
+
+    def trace(self, kind: str) -> Path:
+        """A file of this run: job, status, progress, log, stop, state, timing."""
+        return Path(self.folder) / f".{self.notebook}.{kind}"
+
+
+def write_job(job: Job) -> Path:
+    """The job as a file, for the process that executes it."""
+    path = job.trace("job")
+    write_json(path, asdict(job))
+    return path
+
+
+def read_job(path: Path) -> Job:
+    """The job that was written to this file."""
+    return Job(**read_json(path))
+
+
+@dataclass
+class Outcome:
+    """What became of a notebook: done, up to date, failed or stopped."""
+
+    job: Job
+    state: str
+    seconds: float = 0.0
+    record: dict[str, Any] = field(default_factory=dict)
+    error: dict[str, Any] | None = None
+
+    @property
+    def good(self) -> bool:
+        return self.state in ("done", "up to date")
 
 
 def main(job_file: str) -> int:
@@ -115,59 +175,3 @@ def _watch(job: Job, parent: int) -> None:
     _thread.interrupt_main()
     time.sleep(20)  # a kernel deep in compiled code may not hear; it ends with this process
     os._exit(130)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
-
-
-@dataclass(frozen=True)
-class Job:
-    """What to execute and where its traces go; all paths as text, for it travels as JSON."""
-
-    notebook: str
-    source: str
-    folder: str  # executed copies and everything temporary
-    parameters: dict[str, Any]
-    environment: dict[str, str]
-    key: str
-    token: str
-
-    @property
-    def executed(self) -> Path:
-        return Path(self.folder) / f"{self.notebook}.ipynb"
-
-    @property
-    def html(self) -> Path:
-        return Path(self.folder) / f"{self.notebook}.html"
-
-    def trace(self, kind: str) -> Path:
-        """A file of this run: job, status, progress, log, stop, state, timing."""
-        return Path(self.folder) / f".{self.notebook}.{kind}"
-
-
-def write_job(job: Job) -> Path:
-    """The job as a file, for the process that executes it."""
-    path = job.trace("job")
-    write_json(path, asdict(job))
-    return path
-
-
-def read_job(path: Path) -> Job:
-    """The job that was written to this file."""
-    return Job(**read_json(path))
-
-
-@dataclass
-class Outcome:
-    """What became of a notebook: done, up to date, failed or stopped."""
-
-    job: Job
-    state: str
-    seconds: float = 0.0
-    record: dict[str, Any] = field(default_factory=dict)
-    error: dict[str, Any] | None = None
-
-    @property
-    def good(self) -> bool:
-        return self.state in ("done", "up to date")

@@ -1,6 +1,6 @@
 """Notebooks through papermill: in order or several at once, skipped when nothing changed.
 
-Each runs in a process of its own (`execute.py`), here or on a cluster's workers. The runner
+Each runs in a process of its own (`execute`), here or on a cluster's workers. The runner
 believes the files that were written, not an exit code.
 """
 
@@ -43,25 +43,40 @@ def plan_jobs(
     only: Sequence[str] = (),
     parameters: dict[str, Any] | None = None,
     threads: int | None = None,
+    refit: Sequence[str] = (),
+    ship: bool = False,
 ) -> list[Job]:
-    """The jobs, in the order of their numbers; what is unknown is an error that lists the known."""
+    """The jobs, in the order of their numbers; what is unknown is an error that lists the known.
+
+    profile, data, seed, parameters: of the notebooks. only: numbers or names, all if none is
+    given. threads: of each notebook. refit: names of fits that are trained anew although their
+    weights are known, ("all",) for all. ship: keep those with the project's own weights.
+    """
     chosen = _chosen(only)
     given = {"profile": profile, "data": data, "seed": seed} | (parameters or {})
     _refuse_unknown("profile", profile, settings.PROFILES)
     _refuse_unknown("data", data, datasets.DATA)
-    return [_job(notebook, given, threads) for notebook in chosen]
+    fits = {"SAMPLEVAE_REFIT": ",".join(refit), "SAMPLEVAE_SHIP": "1" if ship else ""}
+    return [_job(notebook, given, threads, fits) for notebook in chosen]
 
 
 def run_jobs(
     jobs: Sequence[Job], *, workers: int = 1, force: bool = False, scheduler: str | None = None
 ) -> list[Outcome]:
-    """Execute the jobs, going on after a failure; Ctrl-C stops all of them and returns."""
-    paths.executed().mkdir(parents=True, exist_ok=True)
-    lock = FileLock(paths.executed() / ".lock")
+    """Execute the jobs, going on after a failure; Ctrl-C stops all of them and returns.
+
+    workers: notebooks at once. force: also those whose results are there and up to date.
+    scheduler: address of a dask cluster whose workers execute them.
+    """
+    if not jobs:
+        return []
+    folder = Path(jobs[0].folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise RunError(f"another run is writing to {paths.figures()}; wait for it to end") from None
+        raise RunError(f"another run is writing to {folder.parent}; wait for it to end") from None
     with lock, _executor(workers, scheduler) as pool:
         skipped = [] if force else [job for job in jobs if fresh(job)]
         done = {job.notebook: Outcome(job, "up to date") for job in skipped}
@@ -90,7 +105,7 @@ def execute(job: Job) -> float:
     started = time.monotonic()
     with job.trace("log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "samplevae_lib.runner.execute", str(write_job(job))],
+            [sys.executable, "-m", "samplevae_lib.runner", str(write_job(job))],
             cwd=paths.root(),
             env=os.environ | job.environment,
             stdin=subprocess.DEVNULL,
@@ -112,7 +127,7 @@ def unwritten(job: Job, token: str) -> str:
         return "it ended without run.finish(): there is no run.json"
     if record.get("run") != token:
         return "run.json is of another run"
-    folder = paths.figures() / job.notebook
+    folder = job.figures
     wanted = [folder / name for name in record["files"]] + [job.executed, job.html]
     lacking = [path.name for path in wanted if not (path.is_file() and path.stat().st_size)]
     return f"not written: {', '.join(lacking)}" if lacking else _unexecuted(job.executed)
@@ -218,21 +233,25 @@ def _chosen(only: Iterable[str]) -> list[theses.Notebook]:
     return [n for n in there if not wanted or n.number in wanted or n.name in wanted]
 
 
-def _job(notebook: theses.Notebook, parameters: dict[str, Any], threads: int | None) -> Job:
-    source, folder = paths.notebooks() / f"{notebook.name}.ipynb", paths.executed()
+def _job(
+    notebook: theses.Notebook, parameters: dict[str, Any], threads: int | None, fits: dict[str, str]
+) -> Job:
+    source = paths.notebooks() / f"{notebook.name}.ipynb"
+    folder = paths.executed(parameters["profile"])
     _refuse_unknown_parameters(source, parameters)
     token, job_threads = uuid.uuid4().hex, str(threads or os.cpu_count() or 1)
     environment = {
         "SAMPLEVAE_RUN": token,
         "SAMPLEVAE_PROGRESS": str(folder / f".{notebook.name}.progress"),
         # Absolute, for a kernel starts in notebooks/ and not where the command was given.
-        "SAMPLEVAE_FIGURES": str(paths.figures()),
+        "SAMPLEVAE_FIGURES": str(folder.parent),
         "SAMPLEVAE_DATA": str(paths.data()),
         "SAMPLEVAE_MIRROR": str(paths.mirror() or ""),
         "PYTHONPATH": os.pathsep.join([str(LIBRARY.parent), os.environ.get("PYTHONPATH", "")]),
         "OMP_NUM_THREADS": job_threads,
         "NUMBA_NUM_THREADS": job_threads,
         "PYTHONHASHSEED": "0",
+        **fits,
     }
     key = _key(notebook, source, parameters)
     return Job(notebook.name, str(source), str(folder), parameters, environment, key, token)
@@ -244,6 +263,7 @@ def _key(notebook: theses.Notebook, source: Path, parameters: dict[str, Any]) ->
     digest = hashlib.sha256(repr((parameters, chosen)).encode() + source.read_bytes())
     shaping = [p for p in LIBRARY.rglob("*") if p.suffix in (".py", ".js", ".css")]
     shaping += [*paths.theses().iterdir(), *paths.manifests().iterdir()]
+    shaping += paths.weights().glob(f"{notebook.name}/*.json")
     for path in sorted(shaping):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:24]
@@ -267,4 +287,4 @@ def _refuse_unknown(what: str, value: str, known: Iterable[str], also: Iterable[
 
 
 def _record(job: Job) -> Path:
-    return paths.figures() / job.notebook / "run.json"
+    return job.figures / "run.json"

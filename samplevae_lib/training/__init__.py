@@ -1,8 +1,24 @@
-"""The one training loop, its players and losses, and fits kept in the cache."""
+"""The one training loop, its players and losses, and fitted models that are kept."""
 
 from __future__ import annotations
 
+from samplevae_lib import on_first_use
+from samplevae_lib.training.cost import StepCost, step_cost
 from samplevae_lib.training.fits import Fit
-from samplevae_lib.training.loop import Batch, Diverged, Player, Schedule, Terms, train
+from samplevae_lib.training.loop import (
+    Batch,
+    Diverged,
+    Player,
+    Schedule,
+    Terms,
+    train,
+    train_model,
+)
+from samplevae_lib.training.weights import WeightsError
 
-__all__ = ["Batch", "Diverged", "Fit", "Player", "Schedule", "Terms", "train"]
+__all__ = [
+    "Batch", "Diverged", "Fit", "Player", "Schedule", "StepCost", "Terms", "WeightsError",
+    "step_cost", "train", "train_model",
+]  # fmt: skip
+
+__getattr__ = on_first_use(__name__, "losses", "vae")

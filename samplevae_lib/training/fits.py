@@ -1,43 +1,36 @@
-"""Fitted models: trained once, kept in the cache, and several side by side.
+"""Fitted models: taken from what comes with the project, else from the cache, else trained.
 
 A small model gains little from a second core, and two models at once nearly all of it: `fit_all`
-gives each a process of one thread.
+gives each that has to be trained a process of one thread.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import pickle
-import tempfile
-import threading
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from samplevae_lib import cache
-from samplevae_lib.files import plain, read_json
-from samplevae_lib.progress import REPORT_SECONDS, Progress
+from samplevae_lib.files import plain
+from samplevae_lib.training import weights
+from samplevae_lib.training.side_by_side import train_in_workers
+from samplevae_lib.training.weights import WeightsError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_ALONE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-_PARTS = 1000  # what the bar of several counts a fit as
 
 
 @dataclass(frozen=True)
 class Fit:
     """One model to be trained: train(model, data, seed=…, checkpoint=…, **options) → history.
 
-    Its key in the cache is the code of model and train, the untrained weights, the data, the seed
-    and the options. The history is a DataFrame.
+    model: a torch module, untrained. data: what `train` takes, arrays or a dataset. seed: of all
+    chance in training. options: further arguments of `train`. The history is a DataFrame with one
+    row an epoch.
     """
 
     model: Any
@@ -46,12 +39,39 @@ class Fit:
     seed: int
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def seeded(
+        cls, build: Callable[[], Any], train: Callable, data: Any, seed: int, **options: Any
+    ) -> Fit:
+        """A fit of the model that `build()` makes right after torch's chance was set to `seed`."""
+        import torch
+
+        torch.manual_seed(seed)
+        return cls(build(), train, data, seed, options)
+
     def key(self) -> str:
-        """What decides the result, as one digest."""
+        """All that decides the result, code and untrained weights too, as one digest."""
         return cache.key(
             model=type(self.model), layers=repr(self.model), weights=self.model.state_dict(),
             train=self.train, data=self.data, seed=self.seed, options=self.options,
         )  # fmt: skip
+
+    def asked(self) -> tuple[dict[str, Any], list[np.ndarray]]:
+        """What is to be done (settings, seed, layers), and the arrays it is done with.
+
+        Unlike `key` this stays the same when code changes, and on another machine.
+        """
+        arrays: list[np.ndarray] = []
+        settings = cache.describe(
+            {"train": self.train, "data": self.data, **self.options}, "fit", apart=arrays
+        )
+        return {"seed": self.seed, "settings": settings, "layers": repr(self.model)}, arrays
+
+    def trained_by(self) -> list[str]:
+        """The modules whose code decides the result."""
+        made = [self.train, *map(type, self.model.modules()), *_functions(self.options)]
+        names = {getattr(part, "__module__", "") for part in made}
+        return sorted(name for name in names if name.startswith(f"{cache.PACKAGE}."))
 
     def run(self, checkpoint: Path) -> pd.DataFrame:
         """Train in place, going on from what the folder holds."""
@@ -60,142 +80,162 @@ class Fit:
         )
 
 
-def fit(one: Fit, origin: Mapping[str, Any]) -> pd.DataFrame:
-    """Train here, with every thread, or take the weights from the cache; returns the history."""
-    key = one.key()
-    if (known := _known(one, key)) is None:
-        known = one.run(cache.checkpoint("models", key))
-        _keep(one, key, known, origin)
-    return known
+@dataclass(frozen=True)
+class Plan:
+    """Where fits may come from, and what becomes of them.
+
+    notebook: whose shipped weights are looked at; none for "". origin: what stands in every
+    record. workers: processes at once. refit: train these names anew although they are known;
+    "all" for all. ship: put what was trained with the project's own weights. half: ship those in
+    half precision.
+    """
+
+    notebook: str = ""
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    workers: int = 1
+    refit: tuple[str, ...] = ()
+    ship: bool = False
+    half: bool = False
+
+    def anew(self, name: Any) -> bool:
+        """Whether this fit is to be trained although it may be known."""
+        return "all" in self.refit or weights.file_name(name) in self.refit
 
 
-def fit_all(
-    fits: Mapping[str, Fit], origin: Mapping[str, Any], *, workers: int
-) -> dict[str, pd.DataFrame]:
-    """Train those that the cache lacks, `workers` at a time; returns every history by name.
+@dataclass(frozen=True)
+class Fitted:
+    """A fit that is done: its history, "shipped", "cached" or "trained", and seconds of training."""
+
+    history: pd.DataFrame
+    source: str
+    seconds: float
+
+
+def fit_all(fits: Mapping[Any, Fit], plan: Plan) -> dict[Any, Fitted]:
+    """Fill in the weights of all models; returns what became of each by its name.
 
     A worker has one thread, so that the same numbers come out however many run at once. With one
     worker, or where there is a GPU, they are trained one after another in this process.
     """
-    keys = {name: one.key() for name, one in fits.items()}
-    found = {name: _known(one, keys[name]) for name, one in fits.items()}
-    lacking = {keys[name]: name for name in reversed(fits) if found[name] is None}
-    missing = {name: fits[name] for name in reversed(lacking.values())}  # of twins, the first
-    if missing and (workers == 1 or _has_gpu()):
-        found |= {name: fit(one, origin) for name, one in missing.items()}
-    elif missing:
-        for name, weights, history in _side_by_side(missing, keys, workers):
-            _load_weights(fits[name].model, weights)
-            _keep(fits[name], keys[name], history, origin)
-            found[name] = history
-    twins = [name for name in fits if found[name] is None]
-    return found | {name: _known(fits[name], keys[name]) for name in twins}
+    found = {name: _known(name, one, plan) for name, one in fits.items()}
+    missing = [name for name in fits if found[name] is None]
+    keys = {name: fits[name].key() for name in missing}
+    first = {keys[name]: name for name in reversed(missing)}  # twins are trained once
+    wanted = {name: fits[name] for name in missing if first[keys[name]] == name}
+    _say_how_long(wanted, plan)
+    for name, history in _trained(wanted, keys, plan.workers):
+        found[name] = Fitted(history, "trained", _seconds(history))
+        _keep(name, fits[name], keys[name], found[name], plan)
+    for name in missing:
+        if found[name] is None:
+            twin = first[keys[name]]
+            fits[name].model.load_state_dict(fits[twin].model.state_dict())
+            found[name] = found[twin]
+    return found
 
 
-def _known(one: Fit, key: str) -> pd.DataFrame | None:
+def _known(name: Any, one: Fit, plan: Plan) -> Fitted | None:
+    """Shipped, else cached; None where it has to be trained. Fills in the weights."""
     import pandas as pd
 
-    if not (kept := cache.load("models", key)):
+    if plan.anew(name):
         return None
-    weights, notes = kept
-    _load_weights(one.model, weights)
-    return pd.DataFrame(notes["history"])
+    if plan.notebook and (shipped := weights.find(plan.notebook, *one.asked())):
+        _load(one.model, shipped.arrays(), str(shipped.file))
+        return Fitted(pd.DataFrame(shipped.card["history"]), "shipped", shipped.seconds)
+    if kept := cache.load("models", one.key()):
+        arrays, notes = kept
+        _load(one.model, arrays, "the cache")
+        history = pd.DataFrame(notes["history"])
+        return Fitted(history, "cached", _seconds(history))
+    return None
 
 
-def _keep(one: Fit, key: str, history: pd.DataFrame, origin: Mapping[str, Any]) -> None:
-    notes = {"history": plain(history.to_dict("list")), **origin}
+def _trained(
+    fits: Mapping[Any, Fit], keys: Mapping[Any, str], workers: int
+) -> Iterator[tuple[Any, pd.DataFrame]]:
+    """Train in place; the name and history of each as it is done."""
+    folders = {name: cache.checkpoint("models", keys[name]) for name in fits}
+    if fits and (workers == 1 or _has_gpu()):
+        for name, one in fits.items():
+            yield name, one.run(folders[name])
+    elif fits:
+        for name, state, history in train_in_workers(fits, folders, workers):
+            fits[name].model.load_state_dict(state)
+            yield name, history
+
+
+def _keep(name: Any, one: Fit, key: str, done: Fitted, plan: Plan) -> None:
+    """Into the cache and, if it is to be shipped, to the project's own weights."""
+    notes = {"history": plain(done.history.to_dict("list")), **plan.origin}
     cache.store("models", key, _weights(one.model), notes)
     cache.discard(cache.checkpoint("models", key))
+    if plan.ship:
+        _ship(name, one, done, plan)
+
+
+def _ship(name: Any, one: Fit, done: Fitted, plan: Plan) -> None:
+    """Keep the fit with the project, and go on with the weights exactly as they were kept."""
+    identity, arrays = one.asked()
+    card = {
+        "history": done.history.to_dict("list"), "seconds": done.seconds,
+        "trained by": one.trained_by(), "code": cache.code_digest(*one.trained_by()),
+        "profile": plan.origin.get("profile"), "commit": plan.origin.get("commit"),
+    }  # fmt: skip
+    shipped = weights.keep(
+        plan.notebook, name, _weights(one.model), identity=identity, data=arrays, card=card,
+        half=plan.half,
+    )  # fmt: skip
+    _load(one.model, shipped.arrays(), str(shipped.file))
+
+
+def _seconds(history: pd.DataFrame) -> float:
+    return round(float(history["seconds"].sum()), 1) if "seconds" in history else 0.0
+
+
+def _say_how_long(fits: Mapping[Any, Fit], plan: Plan) -> None:
+    """What the training may take, where that is long: by what the shipped weights once took."""
+    took = {one.name: one.seconds for one in weights.every(plan.notebook)} if plan.notebook else {}
+    known = [took[name] for name in map(weights.file_name, fits) if name in took]
+    minutes = sum(known) / max(1, min(plan.workers, len(fits))) / 60
+    if minutes > 10:
+        print(
+            f"{len(fits)} models have to be trained; {len(known)} of them took {minutes:.0f} "
+            "minutes on two cores. Ctrl-C loses nothing: the next run goes on from there.",
+            file=sys.stderr,
+        )
+
+
+def _functions(part: Any) -> Iterator[Any]:
+    """The functions and classes among options, at any depth."""
+    if isinstance(part, Mapping):
+        for item in part.values():
+            yield from _functions(item)
+    elif isinstance(part, list | tuple):
+        for item in part:
+            yield from _functions(item)
+    elif hasattr(part, "__dataclass_fields__"):
+        yield from _functions(vars(part))
+    elif callable(part):
+        yield part
 
 
 def _weights(model: Any) -> dict[str, np.ndarray]:
     return {name: tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()}
 
 
-def _load_weights(model: Any, weights: Mapping[str, np.ndarray]) -> None:
+def _load(model: Any, arrays: Mapping[str, np.ndarray], source: str) -> None:
+    """Fill in a model's weights; arrays of other names or shapes are not this model's."""
     import torch
 
-    model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    if wanted != (given := {name: array.shape for name, array in arrays.items()}):
+        odd = sorted(set(wanted.items()) ^ set(given.items()))[0]
+        raise WeightsError(f"{source} holds the weights of another model: {odd[0]} {odd[1]}")
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
 
 
 def _has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
-
-
-def _side_by_side(
-    fits: Mapping[str, Fit], keys: Mapping[str, str], workers: int
-) -> Iterator[tuple[str, dict[str, np.ndarray], pd.DataFrame]]:
-    """Name, weights and history of each as it is done."""
-    context = multiprocessing.get_context("spawn")  # a forked copy of torch's threads would hang
-    with tempfile.TemporaryDirectory() as folder, _pool(min(workers, len(fits)), context) as pool:
-        reports = {name: Path(folder, f"{index}.json") for index, name in enumerate(fits)}
-        futures = {}
-        for name, one in fits.items():
-            checkpoint = cache.checkpoint("models", keys[name])
-            # Pickled here: a pool's own pickling would move tensors to shared memory, file by file.
-            futures[pool.submit(_work, pickle.dumps(one), checkpoint, reports[name])] = name
-        for future in _as_done(futures, reports):
-            yield futures[future], *pickle.loads(future.result())
-
-
-def _as_done(futures: Mapping[Future, str], reports: Mapping[str, Path]) -> Iterator[Future]:
-    """The futures in the order they end, under one bar."""
-    running = set(futures)
-    with Progress(f"training {len(futures)} models", _PARTS * len(futures)) as progress:
-        while running:
-            done, running = wait(running, timeout=REPORT_SECONDS)
-            ended = {futures[future] for future in futures.keys() - running}
-            parts = sum(_PARTS if name in ended else _parts(reports[name]) for name in reports)
-            progress.advance(parts - progress.done)
-            yield from done
-
-
-def _parts(report: Path) -> int:
-    """How far a fit is, by what its own bar wrote."""
-    state = read_json(report)
-    return int(_PARTS * state["done"] / state["total"]) if state and state["total"] else 0
-
-
-@contextmanager
-def _pool(workers: int, context: BaseContext) -> Iterator[ProcessPoolExecutor]:
-    """Processes of one thread. They go when the work is left early, and not a fit later."""
-    before = set(multiprocessing.active_children())
-    kept = {name: os.environ.get(name) for name in _ALONE}
-    os.environ |= _ALONE  # read by a worker's libraries when it loads them
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_watch_parent)
-    try:
-        yield pool
-    except BaseException:
-        for process in set(multiprocessing.active_children()) - before:
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-        for name, value in kept.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
-
-
-def _watch_parent() -> None:
-    """A worker whose notebook was killed must not go on writing checkpoints."""
-    parent = multiprocessing.parent_process()
-
-    def end() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=end, daemon=True).start()
-
-
-def _work(packed: bytes, checkpoint: Path, report: Path) -> bytes:
-    """In a worker: one fit."""
-    import torch
-
-    torch.set_num_threads(1)
-    os.environ["SAMPLEVAE_PROGRESS"] = str(report)
-    one: Fit = pickle.loads(packed)
-    history = one.run(checkpoint)
-    return pickle.dumps((_weights(one.model), history))

@@ -118,6 +118,40 @@ def train(
     return pd.DataFrame(loop.history)
 
 
+def train_model(
+    model: nn.Module,
+    data: Sequence,
+    *,
+    seed: int,
+    checkpoint: Path | None = None,
+    terms: Terms,
+    weights: Mapping[str, float | Callable[[int], float]],
+    epochs: int,
+    batch: int,
+    rate: float,
+    clip: float = math.inf,
+    validation: Sequence | None = None,
+    optimiser: str = "adam",
+    options: Mapping[str, object] | None = None,
+) -> pd.DataFrame:
+    """`train` with one player whose rate falls along half a cosine to zero: a network, a VAE.
+
+    data, validation: as for `train`. terms, weights: of the loss, see `Player`. epochs: how often
+    every item is seen. batch: items a step. rate: of the optimiser at the beginning. clip: longest
+    gradient. optimiser, options: its name in OPTIMISERS and further arguments of it.
+    """
+    player = Player(terms, weights, rate=rate, optimiser=optimiser, options=options or {})
+    return train(
+        model,
+        data,
+        players={"model": player},
+        schedule=Schedule(epochs, batch, clip=clip, anneal=True),
+        validation=validation,
+        seed=seed,
+        checkpoint=checkpoint,
+    )
+
+
 class _Loop:
     """What goes on between the first epoch and the last, and all of it that a checkpoint keeps."""
 

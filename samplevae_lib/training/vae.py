@@ -1,4 +1,4 @@
-"""Training a VAE with or without a classifier at its bottleneck, and looking at why it fails."""
+"""Training a VAE with or without a classifier at its bottleneck."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from samplevae_lib.training import losses
-from samplevae_lib.training.loop import Batch, Player, Schedule, Terms, train
+from samplevae_lib.training.loop import Batch, train_model
 
 
 def train_vae(
@@ -39,11 +39,10 @@ def train_vae(
     def moving(model: nn.Module, some: Batch) -> dict[str, Tensor]:
         return terms(model, (moved(some[0], shift), some[1]) if model.training else some)
 
-    player = Player(moving if shift else terms, weights, rate=rate)
-    schedule = Schedule(epochs, batch, clip=clip, anneal=True)
-    return train(
-        model, (rows, labels), validation=(others, other_labels), players={"model": player},
-        schedule=schedule, seed=seed, checkpoint=checkpoint,
+    return train_model(
+        model, (rows, labels), validation=(others, other_labels), seed=seed, checkpoint=checkpoint,
+        terms=moving if shift else terms, weights=weights, rate=rate, epochs=epochs, batch=batch,
+        clip=clip,
     )  # fmt: skip
 
 
@@ -56,27 +55,3 @@ def moved(rows: Tensor, most: int) -> Tensor:
     shape = (len(rows), *[1] * (rows.ndim - 2), length)
     at = come_from.clamp(0, length - 1).view(shape).expand_as(rows)
     return rows.gather(-1, at) * inside.view(shape)
-
-
-def gradient_norms(
-    model: nn.Module, terms: Terms, batch: Batch, parts: Mapping[str, nn.Module]
-) -> pd.DataFrame:
-    """How hard each loss term, unweighted, pulls at each part of a model, over a batch.
-
-    Rows are the terms, columns the parts. Neither weights nor random state change, but batch norm
-    in training takes the batch into its averages: give a copy of a model that is still needed.
-    """
-    owned = {name: list(part.parameters()) for name, part in parts.items()}
-    pulls = {}
-    with torch.random.fork_rng():
-        found = terms(model, tuple(torch.as_tensor(each) for each in batch))
-        for term, value in found.items():
-            pulls[term] = {
-                name: _norm(torch.autograd.grad(value, p, retain_graph=True, allow_unused=True))
-                for name, p in owned.items()
-            }
-    return pd.DataFrame(pulls).T
-
-
-def _norm(gradients: Sequence[Tensor | None]) -> float:
-    return sum(float(g.square().sum()) for g in gradients if g is not None) ** 0.5
