@@ -10,14 +10,15 @@ usage() {
 ./run_all.sh            run every notebook: figures and tables land in figures/
 ./run_all.sh --test     run the tests (further arguments go to pytest)
 
-  --profile smoke|reference|paper   how much is computed: proof that all of it runs, findings from
-                                 small models on two cores (default), or the theses' own sizes
+  --profile smoke|reference|paper   how much is computed: proof that all of it runs (lands in
+                                 .smoke/), the findings (default), or the theses' own sizes
   --data auto|real|stand-in      recordings where they can be had (default), recordings or an
                                  error, or synthesised sounds in their place
   --only 03,07                   these notebooks alone
   --seed 0                       where all chance starts
   --jobs 2                       notebooks at once
   --force                        also what is up to date
+  --refit                        train everything anew, not taking the weights that come along
   --figures DIR                  results go there, not to figures/
 
 The first run makes .venv and installs requirements.lock into it, unless an activated conda or

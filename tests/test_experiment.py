@@ -733,3 +733,56 @@ def test_records_name_no_folder_of_this_machine(monkeypatch, tmp_path):
     said = f"not in {paths.data()}, not in the mirror ({tmp_path / 'mirror'}); 3 tries"
     assert experiment_run._placeless(said) == "not in …, not in the mirror (…); 3 tries"
     assert experiment_run._placeless(7) == 7
+
+
+def test_fits_of_a_run_are_recorded_with_where_their_weights_came_from(run, training):
+    fit(run, network(), training.train, data=dataset())
+    fill(run).finish()
+    assert record(run, "run")["fits"]["it"]["weights"] == "trained"
+    assert record(run, "X-T1")["weights"] == {"trained": 1}
+    fit(run, network(), training.train, data=dataset())
+    run.table("X-T1", frame())
+    assert record(run, "X-T1")["weights"] == {"cached": 1}
+
+
+def test_models_of_recordings_have_this_runs_sizes_and_those_of_stand_ins_the_smallest(
+    project, monkeypatch
+):
+    real = begin(monkeypatch)
+    assert real.sizes_for(real.load("drums")) is real.settings
+    stood_in = begin(monkeypatch, source="stand-in")
+    assert dict(stood_in.sizes_for(stood_in.load("drums"))) == {"steps": 1, "names": ["a", "b"]}
+    stood_in.table("X-T1", frame())
+    (used,) = record(stood_in, "X-T1")["data"]
+    assert used["models"] == "of the smoke profile's sizes"
+
+
+@pytest.mark.parametrize(
+    ("learnt", "verdict"),
+    [
+        ({"a": 0.3, "b": 0.9}, "reproduced"),
+        ({"a": 0.3, "b": 0.91}, "not attempted (nothing learnt yet: b)"),
+        ({"a": float("nan")}, "not attempted (nothing learnt yet: a)"),
+    ],
+)
+def test_a_claim_that_rests_on_a_model_that_learnt_nothing_gets_no_verdict(run, learnt, verdict):
+    run.claim("X-C-any", holds=True, evidence="seen", learnt=learnt)
+    told = record(run, "X-C-any")
+    assert told["verdict"] == verdict
+    assert "held-out error in shares of silence's: a" in told["evidence"]
+
+
+def test_a_smoke_run_says_so_in_its_figures_and_above_its_widgets(project, monkeypatch):
+    from samplevae_lib import plots, widgets
+
+    stamps = []
+    monkeypatch.setattr(plots, "stamp", lambda figure, text: stamps.append(text))
+    smoke = begin(monkeypatch, profile="smoke")
+    smoke.load("drums")
+    smoke.figure("X-F1", picture(), "A line.")
+    assert stamps == ["smoke run: nothing here is trained"]
+    steps = np.zeros((2, 64), np.float32)
+    assert "nothing here is trained" in widgets.Morph(steps, 8000)._repr_html_()
+    assert "nothing here is trained" in widgets.compare(*steps, 8000)._repr_html_()
+    start("07_toy")
+    assert "nothing here is trained" not in widgets.Morph(steps, 8000)._repr_html_()

@@ -84,6 +84,37 @@ def imported(module: Path) -> set[str]:
     return names & known - {name_of(module)}
 
 
+# The house from the top floor to the ground: a room imports from rooms further down alone.
+FLOORS = (
+    "__main__", "cli", "runner", "experiment", "inversion", "training", "widgets", "plots", "models",
+    "metrics", "datasets", "theses", "settings", "provenance", "cache", "audio", "headers", "spectral",
+    "progress", "files", "ready", "paths",
+)  # fmt: skip
+
+
+def every_import(module: Path) -> set[str]:
+    """The modules of this library that a module imports anywhere, but for type checking."""
+    known = {name_of(path) for path in MODULES}
+    names: set[str] = set()
+    waiting: list[ast.AST] = [ast.parse(module.read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            waiting += node.orelse
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {node.module or ""} | {f"{node.module}.{a.name}" for a in node.names}
+        waiting += ast.iter_child_nodes(node)
+    return names & known - {"samplevae_lib"}
+
+
+def room(name: str) -> str:
+    """The room of a module: the folder or the file right below the package."""
+    return name.split(".")[1] if "." in name else ""
+
+
 def circle(graph: dict[str, set[str]]) -> list[str]:
     """One way round, if there is any."""
     done: set[str] = set()
@@ -253,7 +284,12 @@ def test_a_notebook_has_its_tables_in_the_settings_and_uses_no_setting_they_lack
         node.attr
         for node in ast.walk(code(notebook))
         if isinstance(node, ast.Attribute)
-        and ast.unparse(node.value) in ("settings", "run.settings")
+        and ast.unparse(node.value) in ("settings", "run.settings", "sizes")
+    } | {
+        text
+        for node in ast.walk(code(notebook))
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "shaping"
+        for text in ast.literal_eval(node.value)
     }
     assert used - known == set()
     assert known - used == set(), "settings that the notebook never uses"
@@ -293,6 +329,39 @@ def test_modules_import_each_other_in_no_circle():
     graph = {name_of(path): imported(path) for path in MODULES}
     assert "samplevae_lib.cache" in graph["samplevae_lib.experiment.run"]
     assert circle(graph) == []
+
+
+def test_every_room_stands_on_a_floor():
+    assert {room(name_of(path)) for path in MODULES} - {""} == set(FLOORS)
+
+
+@each_module
+def test_a_module_imports_from_floors_below_its_own(module):
+    own = room(name_of(module))
+    others = {room(name) for name in every_import(module)} - {own}
+    upward = [other for other in others if own and FLOORS.index(other) < FLOORS.index(own)]
+    assert upward == []
+
+
+@each_module
+def test_no_function_or_class_has_the_name_of_its_module(module):
+    defined = [
+        node.name
+        for node in ast.parse(module.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    ]
+    assert module.stem not in defined
+    # Nor does a folder's door hand on a function under the name of one of its modules.
+    if module.name == "__init__.py":
+        inside = {path.stem for path in module.parent.glob("*.py")}
+        tree = ast.parse(module.read_text(encoding="utf-8"))
+        handed = {
+            alias.asname or alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.module != name_of(module)
+            for alias in node.names
+        }
+        assert inside & (handed | set(defined)) == set()
 
 
 def test_a_circle_would_be_found():

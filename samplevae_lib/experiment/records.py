@@ -57,13 +57,18 @@ def save_audio(path: Path, audio: np.ndarray, sample_rate: int) -> None:
 def add(
     path: Path, origin: Mapping[str, Any], about: Mapping[str, Any], kind: str, entry: dict
 ) -> None:
-    """Put `entry` into the record at `path`; what another run left in it goes."""
+    """Put `entry` into the record at `path`; what another run left in it goes.
+
+    origin: what every record of the run says of itself. about: what this id is. kind: "figure",
+    "table" or "audio". entry: the file and what is known of it.
+    """
     record = read_json(path) or {}
     if record.get("run") != origin["run"]:
         record = plain({**about, **origin, "files": []})
     # The files of one id need not come from the same sounds: the record names those of all.
     more = [used for used in plain(origin["data"]) if used not in record["data"]]
     record["data"] = [*record["data"], *more]
+    record["weights"] = plain(origin.get("weights", {}))  # a later file may rest on more models
     kept = [known for known in record["files"] if known["file"] != entry["file"]]
     record["files"] = [*kept, {"kind": kind, **entry}]
     write_json(path, plain(record))
