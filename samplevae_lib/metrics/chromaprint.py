@@ -30,8 +30,8 @@ _FAINT = 0.01  # a frame of chroma whose norm is below this counts as silence
 _WIDTH = 16  # chroma frames under a filter
 _ALGORITHM = 1  # the number of "TEST2" in a compressed fingerprint
 
-# The resampler: length of its filter in samples of the lower rate, cutoff as a share of the lower
-# rate's band, shape of the Kaiser window, and how many positions between two samples it knows.
+# The resampler: taps of its filter before it is stretched to the lower of both rates, cutoff as a
+# share of that rate's band, shape of the Kaiser window, and positions between two samples.
 _TAPS, _CUTOFF, _KAISER, _PHASES = 16, 0.8, 9, 256
 _ONE = 2**15  # filters and samples alike are 16-bit fractions
 
