@@ -1,4 +1,7 @@
-"""All pairs of a digit's recordings, beside a loop of librosa's dynamic time warping."""
+"""Dynamic time warping of all pairs of recordings, beside a loop of librosa's.
+
+`python -m benchmarks.dtw` prints the table.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ RATE, SAMPLES = 8000, 4096  # as in thesis L
 
 
 def run(*, rounds: int = 3, recordings: int = 33) -> str:
-    """Seconds for all pairs, and how far both are apart at the most."""
+    """The table: seconds for all pairs, how often that is faster, and how far both differ.
+
+    rounds: how often each is timed; the median counts. recordings: how many are compared.
+    """
     cepstra = list(htk_mfcc(sounds(recordings), RATE))
     made: dict[str, np.ndarray] = {}
     ways = {
@@ -34,14 +40,14 @@ def run(*, rounds: int = 3, recordings: int = 33) -> str:
 
 
 def sounds(recordings: int) -> np.ndarray:
-    """Noise in bands that change, as loud as speech, (recordings, samples)."""
+    """Rising tones in noise, as loud as speech: (recordings, samples)."""
     rng, time = np.random.default_rng(0), np.arange(SAMPLES) / RATE
     turns = np.cumsum(rng.uniform(200, 1200, (recordings, 1)) * (1 + time), 1) / RATE
     return 0.3 * np.sin(2 * np.pi * turns) + 0.05 * rng.normal(size=turns.shape)
 
 
 def plain(cepstra: list[np.ndarray]) -> np.ndarray:
-    """The same as `pairwise_dtw`, one pair and one coefficient after the other."""
+    """What `pairwise_dtw` returns, by librosa for one pair and one coefficient after the other."""
     made = np.zeros((len(cepstra), len(cepstra)))
     for i, one in enumerate(cepstra):
         for j, other in enumerate(cepstra[:i]):

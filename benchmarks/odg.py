@@ -1,4 +1,7 @@
-"""How fast grades are: whole ones, and their ear beside one that takes frame after frame."""
+"""How fast grades are computed, and PEAQ's ear model beside one that takes frame after frame.
+
+`python -m benchmarks.odg` prints the table.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ SECONDS = (0.5, 4.0, 30.0)
 
 
 def run(*, rounds: int = 3) -> str:
-    """Multiples of real time on one thread: 10 × grades ten seconds of sound in one."""
+    """The table: seconds of each on one thread, and how many seconds of sound it does in one.
+
+    rounds: how often each is timed; the median counts.
+    """
     pairs = {seconds: pair(seconds) for seconds in SECONDS}
     ways = {f"odg, {s:g} s": (s, lambda p=p: odg(*p, ear.RATE)) for s, p in pairs.items()}
     for name, way in {"plain frame by frame": plain_ear, "samplevae": compiled_ear}.items():
@@ -29,19 +35,19 @@ def run(*, rounds: int = 3) -> str:
 
 
 def pair(seconds: float) -> tuple[np.ndarray, np.ndarray]:
-    """Two decaying bursts of noise a second, and the same 40 dB over more noise."""
+    """A sound of so many seconds, two decaying bursts a second, and the same with noise added."""
     rng, count = np.random.default_rng(0), round(seconds * ear.RATE)
     sound = rng.normal(size=count) * np.exp(-8 * (np.arange(count) / ear.RATE % 0.5)) * 0.2
     return sound, sound + 0.002 * rng.normal(size=count)
 
 
 def compiled_ear(sound: np.ndarray) -> np.ndarray:
-    """Excitation (frames, 109), all frames of it at once."""
+    """Excitation of a sound (samples,) by the library, all frames at once: (frames, 109)."""
     return ear.hear(ear.in_bands(ear.power(ear.frames(sound)))).lasting
 
 
 def plain_ear(sound: np.ndarray) -> np.ndarray:
-    """The same, one frame and one band after the other, in numpy without numba."""
+    """The same excitation in plain numpy, one frame and one band after the other."""
     bands, decay = ear.bands(), ear.decays(0.030)
     share, of_ones = bands.share.toarray(), plain_spread(np.ones(ear.BANDS))
     slow, heard = np.zeros(ear.BANDS), []
@@ -54,7 +60,7 @@ def plain_ear(sound: np.ndarray) -> np.ndarray:
 
 
 def plain_spread(energy: np.ndarray) -> np.ndarray:
-    """Kabal's section 2.8 as it stands: (109,) → (109,)."""
+    """Spreading over bands as Kabal's section 2.8 states it: (109,) → (109,)."""
     at, total = np.arange(ear.BANDS), np.zeros(ear.BANDS)
     slopes = -24 - 230 / ear.bands().centre + 2 * np.log10(energy)  # dB a Bark
     for band in at:
@@ -66,7 +72,7 @@ def plain_spread(energy: np.ndarray) -> np.ndarray:
 
 
 def agreement(sound: np.ndarray) -> str:
-    """How far both are apart at the most, relative to the plain one."""
+    """The largest difference between both ears' excitations, in shares of the plain one's."""
     plain = plain_ear(sound)
     return f"largest difference between both: {np.abs(compiled_ear(sound) / plain - 1).max():.1e}"
 

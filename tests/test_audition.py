@@ -136,15 +136,21 @@ def test_sounds_and_notes_must_be_as_many():
 def test_a_sound_that_cannot_be_played_is_named(value):
     broken = tone()
     broken[7] = value
-    with pytest.raises(ValueError, match="snare: holds NaN or infinite values"):
+    with pytest.raises(ValueError, match=r"snare holds 1 values that are NaN .* at sample 7: exp"):
         Audition([tone(), broken], RATE, labels=["kick", "snare"])
 
 
-@pytest.mark.parametrize("shape", [(), (0,), (2, 100)])
-def test_a_sound_of_the_wrong_shape_is_named(shape):
-    with pytest.raises(ValueError, match="snare: a sound must have shape") as caught:
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        ((), "has shape (): expected (samples,)"),
+        ((0,), "is empty: expected at least one sample"),
+        ((2, 100), "has shape (2, 100): expected (samples,)"),
+    ],
+)
+def test_a_sound_of_the_wrong_shape_is_named(shape, told):
+    with pytest.raises(ValueError, match=re.escape(f"snare {told}")):
         Audition([tone(), np.zeros(shape)], RATE, labels=["kick", "snare"])
-    assert str(shape) in str(caught.value)
 
 
 def test_all_sounds_play_at_one_loudness_and_none_clips():

@@ -1,4 +1,4 @@
-"""Neighbours, levels, aliasing and intervals against closed forms."""
+"""Measures of latent spaces and distances of sounds against closed forms."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from samplevae_lib.datasets.signals import sine
 from samplevae_lib.metrics import (
@@ -14,12 +13,16 @@ from samplevae_lib.metrics import (
     decimation_residual,
     dominant_frequency,
     folded,
-    interval,
+    log_spectral_distance,
     one_nn,
     one_nn_accuracy,
     residual_db,
     snr_db,
+    spectral_convergence,
 )
+from samplevae_lib.spectral import Spectrogram
+
+STFT = Spectrogram("stft", 16000, 512, 128)
 
 # Neighbours.
 
@@ -81,7 +84,7 @@ def test_levels_are_taken_row_by_row():
 def test_silence_and_other_shapes_have_no_level():
     with pytest.raises(ValueError, match="silent"):
         residual_db(np.zeros(4), np.ones(4))
-    with pytest.raises(ValueError, match=r"signal \(4,\) and estimate \(5,\)"):
+    with pytest.raises(ValueError, match=r"signal has shape \(4,\) and estimate \(5,\)"):
         residual_db(np.ones(4), np.ones(5))
 
 
@@ -136,28 +139,53 @@ def test_latents_that_cannot_be_compared_are_refused():
         decimation_residual(np.ones(4), np.arange(8))
 
 
-# Intervals.
+# Distances of magnitudes.
 
 
-def test_the_interval_is_students():
-    values = [0.9, 0.94, 0.95, 0.91, 0.96]
-    expected = stats.t.interval(0.95, 4, np.mean(values), stats.sem(values))
-    found = interval(values)
-    assert found.mean == pytest.approx(np.mean(values))
-    assert (found.low, found.high) == pytest.approx(expected)
-    assert str(interval([1.0, 2.0, 3.0])) == "2 (-0.484 to 4.48)"
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32) * 0.1
 
 
-def test_intervals_hold_the_mean_as_often_as_they_say():
-    rng = np.random.default_rng(0)
-    found = [interval(rng.normal(3, 2, 5)) for _ in range(2000)]
-    assert np.mean([one.low <= 3 <= one.high for one in found]) == pytest.approx(0.95, abs=0.015)
+def test_a_sound_is_at_no_distance_from_itself():
+    sounds = noise(3, 4000)
+    assert spectral_convergence(sounds, sounds, STFT).tolist() == [0, 0, 0]
+    np.testing.assert_allclose(log_spectral_distance(sounds, sounds, STFT), 0, atol=1e-5)
 
 
-def test_one_value_has_no_interval_and_none_no_mean():
-    one = interval([0.5])
-    assert one.mean == 0.5
-    assert not one.low > 0
-    assert not one.high < 1
-    with pytest.raises(ValueError, match=r"shape \(0,\)"):
-        interval([])
+@pytest.mark.parametrize(
+    ("gain", "share", "db"), [(0.5, 0.5, 6.0206), (2.0, 1.0, 6.0206), (0.9, 0.1, 0.9151)]
+)
+def test_a_gain_is_what_it_says(gain, share, db):
+    sounds = noise(2, 4000)
+    made = np.float32(gain) * sounds
+    np.testing.assert_allclose(spectral_convergence(sounds, made, STFT), share, rtol=1e-4)
+    # A few bins lie at the floor, hence the tolerance.
+    np.testing.assert_allclose(log_spectral_distance(sounds, made, STFT), db, rtol=2e-3)
+
+
+def test_silence_for_a_sound_is_all_of_it_and_for_silence_nothing():
+    sound, silence = noise(4000), np.zeros(4000, np.float32)
+    assert spectral_convergence(sound, silence, STFT) == pytest.approx(1)
+    assert spectral_convergence(silence, silence, STFT) == 0
+    assert spectral_convergence(silence, sound, STFT) == np.inf
+    assert log_spectral_distance(silence, silence, STFT) == 0
+
+
+def test_polarity_and_a_floor_do_not_count():
+    sound = noise(4000)
+    assert spectral_convergence(sound, -sound, STFT) == pytest.approx(0, abs=1e-6)
+    hiss = sound + 1e-7 * noise(4000)[::-1]
+    assert log_spectral_distance(sound, hiss, STFT, floor=-60) < 1e-3
+
+
+def test_only_what_lies_above_a_frequency():
+    time = np.arange(8000) / 16000
+    low, high = (0.1 * np.sin(2 * np.pi * hz * time).astype(np.float32) for hz in (500, 6000))
+    assert log_spectral_distance(low, low + high, STFT, above=4000) > 5
+    assert log_spectral_distance(high, low + high, STFT, above=4000) < 1
+
+
+@pytest.mark.parametrize("measure", [spectral_convergence, log_spectral_distance])
+def test_sounds_of_other_lengths_are_refused_with_both_shapes(measure):
+    with pytest.raises(ValueError, match=r"shape \(4000,\) and test \(3999,\).*cut or pad"):
+        measure(noise(4000), noise(3999), STFT)

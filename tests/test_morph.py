@@ -14,6 +14,7 @@ from PIL import Image
 
 from samplevae_lib import plots, widgets
 from samplevae_lib.widgets import Morph
+from samplevae_lib.widgets import page as embed
 
 RATE = 16000
 HOSTILE = "<script>window.hacked = 1</script><b id='bold'>\"&'{count}"
@@ -161,6 +162,11 @@ def test_only_the_name_differs_from_one_time_to_the_next():
     assert first.replace(names[0], names[1]) == second
 
 
+def test_data_in_the_page_are_text_whatever_they_hold():
+    root = Page(embed.embedded("morph", "", said=HOSTILE, count=3)).root
+    assert (root["data-said"], root["data-count"]) == (HOSTILE, "3")
+
+
 def test_nothing_is_fetched_from_elsewhere():
     html = Morph(cycles(), RATE)._repr_html_()
     assert re.findall(r"https?:|//cdn|@import|url\(", html) == []
@@ -172,9 +178,16 @@ def test_a_way_has_two_steps_or_more(count):
         Morph(np.zeros((count, 512)), RATE)
 
 
-@pytest.mark.parametrize("shape", [(), (0,), (2, 100)])
-def test_a_step_of_the_wrong_shape_is_named(shape):
-    with pytest.raises(ValueError, match=re.escape(f"must have shape (samples,), not {shape}")):
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        ((), "has shape (): expected (samples,)"),
+        ((0,), "is empty: expected at least one sample"),
+        ((2, 100), "has shape (2, 100): expected (samples,)"),
+    ],
+)
+def test_a_step_of_the_wrong_shape_is_named(shape, told):
+    with pytest.raises(ValueError, match=re.escape(f"step 1 of 3 {told}")):
         Morph(np.zeros((3, *shape)), RATE)
 
 
@@ -187,7 +200,7 @@ def test_a_step_of_another_length_is_named():
 def test_a_step_that_cannot_be_played_is_named(value):
     steps = cycles()
     steps[3, 7] = value
-    with pytest.raises(ValueError, match="step 4 of 5 holds NaN or infinite values"):
+    with pytest.raises(ValueError, match=r"step 4 of 5 holds 1 values .* the first at sample 7"):
         Morph(steps, RATE)
 
 

@@ -18,8 +18,7 @@ from scipy.stats import spearmanr
 
 from benchmarks import odg as bench
 from samplevae_lib import audio
-from samplevae_lib.metrics.peaq import ear
-from samplevae_lib.metrics.peaq import perception as patterns
+from samplevae_lib.metrics.peaq import ear, perception
 from samplevae_lib.metrics.peaq import spectra as peaq_spectra
 from samplevae_lib.metrics.peaq.grade import Details, graded, odg
 from samplevae_lib.metrics.peaq.variables import Variables, counting, variables_of
@@ -112,7 +111,7 @@ def test_a_sine_of_full_scale_has_92_db():
 def test_silence_has_no_loudness_and_a_louder_tone_more():
     tone = np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE)
     heard = [bench.compiled_ear(10 ** ((db - 92) / 20) * tone) for db in (-30, 20, 40, 60)]
-    sones = [float(patterns.loudness(lasting)[20]) for lasting in heard]
+    sones = [float(perception.loudness(lasting)[20]) for lasting in heard]
     assert sones[0] == 0 < 5 * sones[1] < sones[2] < sones[3] / 4 < 1
 
 

@@ -1,23 +1,16 @@
-"""Tables of ratings, and their pictures."""
+"""Tables of ratings, intervals, and the words that evidence is put in."""
 
-import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import stats
 
-from samplevae_lib.metrics import interval
+from samplevae_lib.metrics import Interval, interval, judged, listed
 from samplevae_lib.metrics.ratings import grades, rate, summary
-from samplevae_lib.plots import curves as charts
-from samplevae_lib.plots import spectrograms as spectra
 from samplevae_lib.spectral import Spectrogram
 
 RATE = 22050
 STFT = Spectrogram("stft", RATE, 512, 128)
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def hits(count: int = 3) -> np.ndarray:
@@ -57,46 +50,58 @@ def test_unequal_numbers_of_sounds_are_refused():
         grades(hits(3), hits(2), RATE)
 
 
-def test_curves_have_a_line_for_each_name_and_a_band_for_intervals():
-    lines = {"a": [interval([1, 2, 3]), interval([2, 3, 4])], "b": [1.0, 2.0]}
-    (axes,) = charts.curves([1, 8], lines, over="iterations", label="distance", log=True).axes
-    assert [line.get_label() for line in axes.lines] == ["a", "b"]
-    assert len(axes.collections) == 1 and axes.get_xscale() == "log"
-    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1", "8"]
+# Intervals.
 
 
-def test_a_single_clip_without_an_interval_is_drawn_all_the_same():
-    (axes,) = charts.over_speed({"one": interval([-1.0])}, {"one": 3.0}).axes
-    assert axes.get_xlabel() and axes.get_ylabel() == "ODG"
+def test_the_interval_is_students():
+    values = [0.9, 0.94, 0.95, 0.91, 0.96]
+    expected = stats.t.interval(0.95, 4, np.mean(values), stats.sem(values))
+    found = interval(values)
+    assert found.mean == pytest.approx(np.mean(values))
+    assert (found.low, found.high) == pytest.approx(expected)
+    assert str(interval([1.0, 2.0, 3.0])) == "2 (-0.484 to 4.48)"
 
 
-def test_classes_stand_side_by_side_within_the_limits():
-    rated = {"x": {"kick": interval([-1, -2]), "hat": interval([-3, -2])}}
-    (axes,) = charts.by_class(rated, "ODG", limits=(-4, 0.3)).axes
-    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["kick", "hat"]
-    assert axes.get_ylim() == (-4, 0.3)
+def test_intervals_hold_the_mean_as_often_as_they_say():
+    rng = np.random.default_rng(0)
+    found = [interval(rng.normal(3, 2, 5)) for _ in range(2000)]
+    assert np.mean([one.low <= 3 <= one.high for one in found]) == pytest.approx(0.95, abs=0.015)
 
 
-def test_pictures_of_spectra_carry_units():
-    sound = hits(1)[0]
-    magnitudes = STFT.forward(sound)
-    phase = np.angle(np.exp(1j * np.arange(magnitudes.size))).reshape(magnitudes.shape)
-    figures = [
-        spectra.linear(magnitudes, STFT),
-        spectra.phases([phase, phase], magnitudes, STFT, ["a", "b"], up_to=2000, begins=0.5),
-        spectra.residuals([magnitudes, 0 * magnitudes], STFT, ["a", "b"]),
-        spectra.waves([sound, -sound], RATE, ["a", "b"], closer=(0.1, 0.11)),
-    ]
-    for figure in figures:
-        texts = [figure.get_supxlabel(), *(axes.get_xlabel() for axes in figure.axes)]
-        assert "seconds" in texts
-    assert figures[1].axes[0].get_images()[0].get_extent()[0] == 0.5
+def test_one_value_has_no_interval_and_none_no_mean():
+    one = interval([0.5])
+    assert one.mean == 0.5
+    assert not one.low > 0
+    assert not one.high < 1
+    with pytest.raises(ValueError, match=r"shape \(0,\)"):
+        interval([])
 
 
-def test_views_show_three_pictures():
-    cqt = Spectrogram("cqt", RATE, 512, 128, fmin=65.4, n_bins=48)
-    sound = hits(1)[0]
-    figure = spectra.views(STFT.forward(sound), STFT, np.ones((48, 44)), cqt, np.zeros((257, 44)))
-    assert [axes.get_title() for axes in figure.axes[:3]] == [
-        "STFT", "constant Q", "phase of the STFT",
-    ]  # fmt: skip
+# Words.
+
+
+def test_a_format_applies_to_an_interval_as_a_whole():
+    found = Interval(0.9, 0.8612, 0.94)
+    assert f"{found}" == str(found) == "0.9 (0.861 to 0.94)"
+    assert f"{found:.2f}" == "0.90 (0.86 to 0.94)"
+    assert f"{found:.0%}" == "90% (86% to 94%)"
+
+
+def test_named_values_are_listed_as_numbers_text_or_intervals():
+    values = {"a": 0.125, "b": Interval(0.5, 0.25, 0.75), "c": np.float32(2), "d": 3, "e": "1,024"}
+    assert listed(values) == "a 0.12, b 0.50 (0.25 to 0.75), c 2.00, d 3, e 1,024"
+    assert listed(pd.Series({"x": 0.5, "y": 1.0}), form=".0%") == "x 50%, y 100%"
+    assert listed({"x": -12.34}, form=".1f", unit="dB") == "x -12.3 dB"
+    assert listed({}) == ""
+
+
+@pytest.mark.parametrize(("worst", "verdict"), [(0.5, True), (0.89, True), (0.9, None), (2, None)])
+def test_models_that_have_not_learnt_give_no_verdict(worst, verdict):
+    found, told = judged(np.bool_(True), {"one": 0.1, "other": worst})
+    assert found is verdict
+    assert f"one 0.10, other {worst}" in told
+
+
+def test_a_claim_that_does_not_hold_is_judged_as_well():
+    assert judged(False, {"one": 0.5})[0] is False
+    assert judged(False, {"one": 0.5}, below=0.5)[0] is None

@@ -1,5 +1,11 @@
-"""What is measured: what is heard, cepstra and their warping, fingerprints, spectra,
-neighbours, levels, intervals."""
+"""What is measured of sounds and of latent spaces, and with what certainty.
+
+odg, fingerprint_similarity     how close a sound comes to its original: as heard, as recognised
+spectral_convergence, …         and by its magnitudes and its samples (`distances`)
+htk_mfcc, pairwise_dtw, drift   the cepstra of sounds, and how far they are from each other
+one_nn_accuracy, centres, …     neighbours in a latent space, and what it has of a frequency
+interval, listed, judged        means with their intervals, and verdicts that rest on them
+"""
 
 from __future__ import annotations
 
@@ -20,10 +26,11 @@ from samplevae_lib.metrics.latents import (
     one_nn_accuracy,
 )
 from samplevae_lib.metrics.peaq.grade import odg
-from samplevae_lib.metrics.ratings import Interval, interval
+from samplevae_lib.metrics.ratings import Interval, interval, judged, listed
 
 __all__ = [
     "Interval", "centres", "decimation_residual", "dominant_frequency", "drift", "fingerprint",
-    "fingerprint_similarity", "folded", "htk_mfcc", "interval", "log_spectral_distance", "odg",
-    "one_nn", "one_nn_accuracy", "pairwise_dtw", "residual_db", "snr_db", "spectral_convergence",
+    "fingerprint_similarity", "folded", "htk_mfcc", "interval", "judged", "listed",
+    "log_spectral_distance", "odg", "one_nn", "one_nn_accuracy", "pairwise_dtw", "residual_db",
+    "snr_db", "spectral_convergence",
 ]  # fmt: skip

@@ -1,8 +1,10 @@
 """The Chromaprint fingerprint of 16-bit samples: which notes sound when, 32 bits every 0.12 s.
 
 The default algorithm ("TEST2") of Chromaprint 1.5.1, by L. Lalinský (https://acoustid.org), after
-Ke, Hoiem and Sukthankar, "Computer vision for music identification", CVPR 2005: the chroma of a
-sound is looked at as an image, and 16 rectangular filters, picked by learning, are laid over it.
+Ke, Hoiem and Sukthankar, "Computer vision for music identification", CVPR 2005. The steps: the
+sound is resampled to 11025 Hz; its energy is summed by note (the chroma, 12 values a frame); the
+chroma over time is taken for an image, and 16 rectangular filters, which its authors found by
+learning, are laid over it; each filter's answer becomes one of four levels, that is two bits.
 """
 
 from __future__ import annotations
@@ -24,16 +26,17 @@ RATES = (1001, 8_388_607)  # Hz: the least that Chromaprint takes, the most its 
 _BAND = (28, 3520)  # Hz
 _BASE = 440 / 16  # Hz: the A that note 0 begins at
 _SMOOTHING = (0.25, 0.75, 1.0, 0.75, 0.25)
-_FAINT = 0.01  # chroma of a norm below counts as silence
+_FAINT = 0.01  # a frame of chroma whose norm is below this counts as silence
 _WIDTH = 16  # chroma frames under a filter
-_ALGORITHM = 1
+_ALGORITHM = 1  # the number of "TEST2" in a compressed fingerprint
 
-# The resampler's: taps before they are stretched, cutoff as a share of the band that both rates
-# hold, shape of the window, and positions between two samples.
+# The resampler: taps of its filter before it is stretched to the lower of both rates, cutoff as a
+# share of that rate's band, shape of the Kaiser window, and positions between two samples.
 _TAPS, _CUTOFF, _KAISER, _PHASES = 16, 0.8, 9, 256
 _ONE = 2**15  # filters and samples alike are 16-bit fractions
 
-# Shape (see `_shape`), first note, notes, frames, and the three limits between the four levels.
+# Each filter: its shape (see `_shape`), first note, notes, frames, and the three limits between
+# the four levels.
 _CLASSIFIERS = (
     (0, 4, 3, 15, 1.98215, 2.35817, 2.63523),
     (4, 4, 6, 15, -1.03809, -0.651211, -0.282167),
@@ -55,10 +58,11 @@ _CLASSIFIERS = (
 
 
 def subfingerprints(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """(samples,) of int16 at `sample_rate` Hz → (n,) of uint32; empty under some 2.73 s.
+    """A fingerprint's words of 32 bits: int16 (samples,) at `sample_rate` Hz → uint32 (n,).
 
-    From 11025 Hz up the same words as libchromaprint gives; under that it loses up to 1.1 s of the
-    end, where its buffer for what it resamples is full.
+    A sound under 2.73 s has none. From 11025 Hz up the words are those of libchromaprint. Below
+    that libchromaprint loses up to 1.1 s of the end, since the buffer it resamples into is full;
+    here nothing is lost.
     """
     if samples.dtype != np.int16 or samples.ndim != 1:
         raise ValueError(
@@ -72,10 +76,12 @@ def subfingerprints(samples: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def compressed(words: np.ndarray) -> str:
-    """(n,) of uint32 as the string that fpcalc and AcoustID give: base64 for URLs.
+    """Words, uint32 (n,), as the string that fpcalc and AcoustID give.
 
-    The bits that changed since the word before, as distances from one to the next: 3 bits each,
-    0 ending a word; what is beyond 6 goes on in 5 bits each, behind all the others.
+    Each word is stored by the bits that differ from the word before: the distances from one such
+    bit to the next, in 3 bits each, with a 0 at the end of a word. A distance above 6 is stored as
+    7, and what is above 7 in 5 bits more, behind all the others. Bytes become text as in base64
+    with the letters allowed in URLs.
     """
     words = np.asarray(words, dtype="<u4")
     changes = words ^ np.concatenate((np.zeros(1, "<u4"), words))[:-1]
@@ -90,10 +96,11 @@ def compressed(words: np.ndarray) -> str:
 
 
 def resampled(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """(samples,) of int16 at 11025 Hz, to the bit as by Chromaprint's resampler.
+    """The sound at 11025 Hz, equal to Chromaprint's bit by bit: int16 (samples,) → int16.
 
-    That is libavcodec's of 2004: a windowed sinc in 16-bit integers, at 256 positions between two
-    samples. The beginning is mirrored; at the end it stops where a filter would reach beyond.
+    Chromaprint uses the resampler that libavcodec had in 2004: a windowed sinc in 16-bit integers,
+    at 256 positions between two samples. Before its beginning the sound is mirrored; the last
+    value is the last one for which the filter does not reach beyond the end.
     """
     if sample_rate == RATE:
         return samples
@@ -113,9 +120,9 @@ def resampled(samples: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def chroma(samples: np.ndarray) -> np.ndarray:
-    """Energy of each of the twelve notes, A first: (samples,) of int16 at 11025 Hz → (frames, 12).
+    """Energy of the twelve notes in each frame: int16 (samples,) at 11025 Hz → (frames, 12).
 
-    Frames are 4096 samples long and 1365 apart.
+    The first note is A. Frames are 4096 samples long and 1365 apart.
     """
     if len(samples) < FRAME:
         return np.zeros((0, NOTES))
@@ -127,26 +134,29 @@ def chroma(samples: np.ndarray) -> np.ndarray:
 
 
 def smoothed(image: np.ndarray) -> np.ndarray:
-    """(frames, 12) → (frames − 4, 12): a weighted sum over five frames."""
+    """A weighted sum over five frames of chroma: (frames, 12) → (frames − 4, 12)."""
     if len(image) < len(_SMOOTHING):
         return image[:0]
     return sliding_window_view(image, len(_SMOOTHING), axis=0) @ np.array(_SMOOTHING)
 
 
 def normalised(image: np.ndarray) -> np.ndarray:
-    """Each frame of (frames, 12) at a Euclidean norm of 1; what is next to silent becomes 0."""
+    """Every frame scaled to a Euclidean norm of 1, nearly silent ones to 0: (frames, 12)."""
     norm = np.linalg.norm(image, axis=1, keepdims=True)
     return image / np.where(norm < _FAINT, np.inf, norm)
 
 
 def coded(levels: np.ndarray) -> np.ndarray:
-    """(n, 16) of levels 0 … 3 → (n,) of uint32, two bits each; next levels differ in one bit."""
+    """Levels 0 … 3 of 16 filters, (n, 16), as words of two bits each, uint32 (n,).
+
+    In a Gray code, so that levels next to each other differ in one bit.
+    """
     gray = levels ^ (levels >> 1)
     return (gray << np.arange(30, -1, -2)).sum(1).astype(np.uint32)
 
 
 def _levels(image: np.ndarray) -> np.ndarray:
-    """Which of four levels each classifier sees at each frame: (frames, 12) → (n, 16)."""
+    """Which of four levels each filter answers from each frame on: (frames, 12) → (n, 16)."""
     plus, minus, limits = _masks()
     patches = sliding_window_view(image, _WIDTH, axis=0).reshape(-1, NOTES * _WIDTH)
     seen = np.log1p(patches @ plus.T) - np.log1p(patches @ minus.T)
@@ -161,7 +171,7 @@ def _packed(values: np.ndarray, width: int) -> bytes:
 
 @cache
 def _masks() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What each classifier adds up, and against what: twice (16, 12 · 16); its limits, (16, 3)."""
+    """Where each filter adds and where it subtracts, (16, 12 · 16) each; its limits, (16, 3)."""
     signs = np.zeros((len(_CLASSIFIERS), NOTES, _WIDTH))
     for sign, (shape, note, notes, frames, *_) in zip(signs, _CLASSIFIERS, strict=True):
         sign[note : note + notes, :frames] = _shape(shape, notes, frames)
@@ -171,7 +181,11 @@ def _masks() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _shape(shape: int, notes: int, frames: int) -> np.ndarray:
-    """+1 and −1 over (notes, frames): even, halves, chequered, or the middle third against both."""
+    """+1 where a filter adds and −1 where it subtracts, (notes, frames).
+
+    shape: 0 adds everywhere; 1 and 2 compare the halves along notes and along frames; 3 is
+    chequered; 4 and 5 compare the middle third with the rest, along notes and along frames.
+    """
     even_notes, even_frames = np.ones(notes), np.ones(frames)
     later_notes, later_frames = _later(notes), _later(frames)
     patterns = (
@@ -198,7 +212,7 @@ def _middle(size: int) -> np.ndarray:
 
 @cache
 def _notes() -> tuple[int, np.ndarray]:
-    """The first bin of a spectrum that counts, and (bins, 12): 1 where a bin belongs to a note."""
+    """The spectrum's first bin that counts, and (bins, 12): 1 where a bin belongs to a note."""
     lowest, end = (round(hertz * FRAME / RATE) for hertz in _BAND)
     octaves = np.log2(np.arange(lowest, end) * RATE / FRAME / _BASE)
     return lowest, np.eye(NOTES)[(NOTES * (octaves % 1)).astype(int)]
@@ -217,10 +231,11 @@ def _filters(sample_rate: int) -> np.ndarray:
 
 
 def _round(sample_rate: int, length: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """First sample and position of each output, until all begins anew `step` samples later.
+    """For each output value the first sample under its filter, and the filter's position.
 
-    A step is no less than a filter's length, for then the windows a step apart are a matrix that
-    BLAS multiplies without a copy.
+    Both rates have a common multiple, so this repeats after `step` samples, the third value that
+    is returned. The step is made at least as long as a filter: windows that far apart do not
+    overlap and form a matrix that BLAS multiplies without a copy.
     """
     common = math.gcd(RATE, sample_rate)
     repeats = -(-length * common // sample_rate)

@@ -1,4 +1,4 @@
-"""How far rebuilt sounds are from their originals, by their magnitudes."""
+"""How far a sound is from the one it should be: by its magnitudes, and sample by sample."""
 
 from __future__ import annotations
 
@@ -8,17 +8,27 @@ from samplevae_lib.spectral import FLOOR_DB, Spectrogram, decibels
 
 
 def spectral_convergence(reference: np.ndarray, test: np.ndarray, spec: Spectrogram) -> np.ndarray:
-    """Distance of magnitudes over the size of the reference's: sounds (…, samples) → (…,).
+    """Size of the difference between two magnitude spectrograms, in shares of the reference's.
 
-    0 for the same magnitudes, 1 for silence in place of a sound (Sturmel and Daudet, DAFx 2011,
-    who give it in dB). Silence has none: silence for it counts 0, a sound infinity.
+    reference, test: sounds (…, samples) of one shape. spec: the spectrogram to compare them with.
+    Returns (…,): 0 where the magnitudes are the same, 1 for silence in place of a sound. Where the
+    reference is silent, 0 for silence and infinity for anything else. Sturmel and Daudet, DAFx
+    2011, who give it in dB.
+
+    >>> import numpy as np
+    >>> from samplevae_lib.metrics import spectral_convergence
+    >>> from samplevae_lib.spectral import Spectrogram
+    >>> sound = np.sin(np.arange(8000, dtype=np.float32) / 9)
+    >>> spec = Spectrogram("stft", sample_rate=8000, n_fft=512, hop=128)
+    >>> print(spectral_convergence(sound, 0.75 * sound, spec).round(4))
+    0.25
     """
-    _refuse_unequal(reference, test)
+    _refuse_unequal(reference=reference, test=test)
     return relative_distance(spec.forward(reference), spec.forward(test))
 
 
 def relative_distance(wanted: np.ndarray, made: np.ndarray) -> np.ndarray:
-    """The same of magnitudes, (…, bins, frames) → (…,)."""
+    """Spectral convergence of magnitudes that are at hand already: (…, bins, frames) → (…,)."""
     away, size = (np.linalg.norm(s, axis=(-2, -1)) for s in (made - wanted, wanted))
     of_silence = np.where(away > 0, np.inf, 0.0)
     return np.where(size > 0, away / np.where(size > 0, size, 1), of_silence)
@@ -32,12 +42,23 @@ def log_spectral_distance(
     above: float = 0.0,
     floor: float = FLOOR_DB,
 ) -> np.ndarray:
-    """Root mean square over bins, mean over frames, of the difference in dB: (…, samples) → (…,).
+    """Difference of two spectrograms in dB: root mean square over bins, mean over frames.
 
-    above: only bins from this frequency in Hz up (STFT alone). Levels lower than `floor` dB below
-    the reference's loudest bin count as that, so that silence is not told from less silence.
+    reference, test: sounds (…, samples) of one shape. spec: the spectrogram to compare them with.
+    above: only bins from this frequency in Hz upwards count (STFT alone).
+    floor: in dB below the reference's loudest bin. What is softer counts as this loud in both
+        sounds, so that inaudible differences between two kinds of silence do not count.
+    Returns (…,), in dB.
+
+    >>> import numpy as np
+    >>> from samplevae_lib.metrics import log_spectral_distance
+    >>> from samplevae_lib.spectral import Spectrogram
+    >>> sound = np.random.default_rng(0).normal(size=8000).astype(np.float32)
+    >>> spec = Spectrogram("stft", sample_rate=8000, n_fft=512, hop=128)
+    >>> print(log_spectral_distance(sound, sound / 2, spec).round(2))
+    6.02
     """
-    _refuse_unequal(reference, test)
+    _refuse_unequal(reference=reference, test=test)
     wanted = spec.forward(reference)
     known = decibels(wanted, power=spec.power, floor=floor)
     loudest = np.where(known.reference > 0, known.reference, 1.0)
@@ -47,29 +68,31 @@ def log_spectral_distance(
     return np.sqrt(np.square(away[..., first:, :]).mean(-2)).mean(-1)
 
 
-def _refuse_unequal(reference: np.ndarray, test: np.ndarray) -> None:
-    if reference.shape != test.shape:
-        raise ValueError(
-            f"reference has shape {reference.shape} and test {test.shape}: expected the same; cut "
-            "or pad one of them so that they lie on each other"
-        )
-
-
 def residual_db(signal: np.ndarray, estimate: np.ndarray) -> np.ndarray:
-    """Energy of signal − estimate in dB relative to that of the signal, over the last axis.
+    """Energy of signal − estimate in dB, relative to the signal's: (…, samples) twice → (…,).
 
-    −10 dB: a tenth of the energy is left over. An exact estimate gives −inf.
+    At −10 dB a tenth of the energy is left over. An exact estimate gives −inf.
     """
     signal, estimate = np.asarray(signal, np.float64), np.asarray(estimate, np.float64)
-    if signal.shape != estimate.shape:
-        raise ValueError(f"signal {signal.shape} and estimate {estimate.shape} differ in shape")
+    _refuse_unequal(signal=signal, estimate=estimate)
     energy = np.square(signal).sum(-1)
     if not np.all(energy > 0):
-        raise ValueError("a silent signal has no energy to relate a residual to")
+        raise ValueError(
+            "signal is silent: there is no energy to relate a residual to; leave it out"
+        )
     with np.errstate(divide="ignore"):
         return 10 * np.log10(np.square(signal - estimate).sum(-1) / energy)
 
 
 def snr_db(clean: np.ndarray, noisy: np.ndarray) -> np.ndarray:
-    """Signal-to-noise ratio in dB over the last axis: the residual's level turned round."""
+    """Signal-to-noise ratio in dB: (…, samples) twice → (…,); noisy − clean is the noise."""
     return -residual_db(clean, noisy)
+
+
+def _refuse_unequal(**pair: np.ndarray) -> None:
+    (one, first), (other, second) = pair.items()
+    if first.shape != second.shape:
+        raise ValueError(
+            f"{one} has shape {first.shape} and {other} {second.shape}: expected the same; cut or "
+            "pad one of them so that they lie on each other"
+        )

@@ -1,9 +1,9 @@
-"""Do two sounds have one fingerprint? Chromaprint's, compared as strings, as the theses did.
+"""How alike the Chromaprint fingerprints of two sounds are, compared as strings as in the theses.
 
-The fingerprint is libchromaprint's where pyacoustid finds that library (Debian and Ubuntu:
-`apt install libchromaprint1`; macOS: `brew install chromaprint`), otherwise our own, which gives
-the same strings; `backend` says which. A fingerprint tells which notes sound when, as AcoustID
-needs it to recognise a song through noise and codecs: a high score says little about quality.
+A fingerprint tells which notes sound when. AcoustID recognises songs by it, through noise and
+codecs, so a high score says little about quality. It is computed by libchromaprint where
+pyacoustid finds that library (Debian and Ubuntu: `apt install libchromaprint1`; macOS: `brew
+install chromaprint`), otherwise by `chromaprint.py`, which gives the same strings.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from types import ModuleType
 import numpy as np
 from rapidfuzz import fuzz
 
+from samplevae_lib.audio import check
 from samplevae_lib.metrics import chromaprint
 
 SECONDS = 4.0  # a clip is repeated to at least this length: Chromaprint finds nothing under 2.73 s
@@ -26,15 +27,18 @@ def backend() -> str:
 
 
 def fingerprint(audio: np.ndarray, sample_rate: int) -> str:
-    """The compressed fingerprint of (samples,) of −1 … 1 at `sample_rate` Hz, as fpcalc gives it.
+    """The compressed fingerprint of a sound, as the command `fpcalc` prints it.
 
-    A clip under 4 s is repeated, as a whole, until it is at least 4 s long. A sound with a peak
-    above 1 is scaled down to 1: a fingerprint depends little on level. Silence has one too.
+    audio: (samples,) with full scale at 1; one with a higher peak is scaled down to 1, since a
+        fingerprint depends little on level. Silence has a fingerprint, too.
+    sample_rate: in Hz.
+
+    A clip under 4 s is repeated, as a whole, until it is at least 4 s long.
     """
     _refuse_rate(sample_rate)
     samples, rate = _repeated(_sixteen_bit(audio), int(sample_rate)), int(sample_rate)
     if rate < chromaprint.RATE:
-        # The library resamples upwards through a buffer that overflows, and loses the end.
+        # Where the library has to resample upwards, its buffer overflows and the end is lost.
         samples, rate = chromaprint.resampled(samples, rate), chromaprint.RATE
     if library := _library():
         return _by_library(library, samples, rate)
@@ -42,10 +46,22 @@ def fingerprint(audio: np.ndarray, sample_rate: int) -> str:
 
 
 def fingerprint_similarity(a: np.ndarray, b: np.ndarray, sample_rate: int) -> float:
-    """How alike the compressed fingerprints of two sounds of one length are: 0 … 100, 100 the same.
+    """How alike the compressed fingerprints of two sounds are, from 0 to 100 (the same).
 
-    The Levenshtein ratio, 200 · common / (characters of a + of b), where common counts the longest
-    string that both hold in order. FuzzyWuzzy's simple ratio is this, rounded to a whole number.
+    a, b: (samples,) each and equally long, with full scale at 1. sample_rate: in Hz.
+
+    The score is 200 · common / (characters of a's fingerprint + of b's), where `common` is the
+    length of the longest sequence of characters that both hold in this order. Rounded to a whole
+    number it is `fuzz.ratio` of the package FuzzyWuzzy.
+
+    >>> import numpy as np
+    >>> from samplevae_lib.metrics import fingerprint_similarity
+    >>> second = np.arange(11025) / 11025
+    >>> note, fifth = (0.5 * np.sin(2 * np.pi * hertz * second) for hertz in (440, 660))
+    >>> fingerprint_similarity(note, note, 11025)
+    100.0
+    >>> fingerprint_similarity(note, fifth, 11025) < 100
+    True
     """
     if np.shape(a) != np.shape(b):
         raise ValueError(
@@ -57,7 +73,7 @@ def fingerprint_similarity(a: np.ndarray, b: np.ndarray, sample_rate: int) -> fl
 
 @cache
 def _library() -> ModuleType | None:
-    """Pyacoustid's module over libchromaprint: it can't be imported where the library is absent."""
+    """Pyacoustid's module `chromaprint`, which can't be imported where libchromaprint is absent."""
     try:
         import chromaprint as library
     except ImportError:
@@ -66,7 +82,7 @@ def _library() -> ModuleType | None:
 
 
 def _by_library(library: ModuleType, samples: np.ndarray, sample_rate: int) -> str:
-    # Not acoustid.fingerprint, which stops listening after two minutes.
+    # The function acoustid.fingerprint would do, but it leaves out all behind two minutes.
     printer = library.Fingerprinter(library.Fingerprinter.ALGORITHM_TEST2)
     printer.start(sample_rate, 1)
     printer.feed(samples.tobytes())
@@ -74,36 +90,14 @@ def _by_library(library: ModuleType, samples: np.ndarray, sample_rate: int) -> s
 
 
 def _sixteen_bit(audio: np.ndarray) -> np.ndarray:
-    """(samples,) of −1 … 1 as int16, scaled down where the peak is above 1."""
-    audio = np.asarray(audio)
-    _refuse_audio(audio)
-    signal = audio.astype(np.float64)
+    """A sound (samples,) with full scale at 1 as int16, scaled down where its peak is above 1."""
+    signal = check(audio, "audio").astype(np.float64)
     signal /= max(1.0, float(np.abs(signal).max()))
     return np.rint(signal * _FULL_SCALE).clip(-_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)
 
 
 def _repeated(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     return np.tile(samples, int(np.ceil(SECONDS * sample_rate / len(samples))))
-
-
-def _refuse_audio(audio: np.ndarray) -> None:
-    if audio.ndim != 1:
-        raise ValueError(
-            f"audio has shape {audio.shape}: expected (samples,); mix the channels down or take "
-            "one clip of a batch at a time"
-        )
-    if not len(audio):
-        raise ValueError("audio has shape (0,): expected at least one sample; leave it out")
-    if audio.dtype.kind not in "fiu":
-        raise ValueError(
-            f"audio is of type {audio.dtype}: expected real numbers of −1 … 1; convert it first"
-        )
-    bad = np.flatnonzero(~np.isfinite(audio))
-    if len(bad):
-        raise ValueError(
-            f"audio holds {len(bad)} values that are NaN or infinite, the first at sample "
-            f"{bad[0]}: expected finite ones; replace them or leave the sound out"
-        )
 
 
 def _refuse_rate(sample_rate: int) -> None:

@@ -1,4 +1,9 @@
-"""Who lies next to whom in a latent space, and where the middle of a class is."""
+"""Measures of a latent space: neighbours, centres, and what it has of the signal's frequency.
+
+The last three serve thesis L's question (section 4.1.1) whether the latent of an autoencoder whose
+strides multiply to 32 is the signal itself at a 32nd of its rate: then a frequency above half that
+rate would appear folded down, and the decimated signal would explain the latent.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +12,10 @@ from sklearn.neighbors import NearestNeighbors
 
 
 def one_nn(latent: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The label of each item's nearest other item, by Euclidean distance.
+    """The label of each item's nearest other item, by Euclidean distance: (items,).
 
-    latent: (items, dimensions). labels: (items,). Of neighbours at one distance any may be taken.
+    latent: (items, dimensions). labels: (items,). Where several are equally near, any of them is
+    taken.
     """
     latent, labels = np.asarray(latent), np.asarray(labels)
     if latent.ndim != 2 or len(latent) != len(labels) or len(latent) < 2:
@@ -18,33 +24,46 @@ def one_nn(latent: np.ndarray, labels: np.ndarray) -> np.ndarray:
             "(items,) of at least two items"
         )
     if not np.isfinite(latent).all():
-        raise ValueError("latent holds NaN or infinite values: there is no nearest neighbour")
+        raise ValueError("latent holds NaN or infinite values: expected finite ones in every item")
     # Without an argument, kneighbors leaves every item out of its own neighbourhood.
     nearest = NearestNeighbors(n_neighbors=1).fit(latent).kneighbors(return_distance=False)
     return labels[nearest[:, 0]]
 
 
 def one_nn_accuracy(latent: np.ndarray, labels: np.ndarray) -> float:
-    """Share of items whose nearest other item has their label (leave one out)."""
+    """Share of items whose nearest other item has the same label (leave one out), 0 … 1.
+
+    latent: (items, dimensions). labels: (items,).
+
+    >>> import numpy as np
+    >>> from samplevae_lib.metrics import one_nn_accuracy
+    >>> latent = np.array([[0.0, 0.0], [0.1, 0.0], [5.0, 5.0], [5.2, 5.0], [0.2, 0.0]])
+    >>> one_nn_accuracy(latent, np.array(["kick", "kick", "snare", "snare", "snare"]))
+    0.8
+    """
     return float((one_nn(latent, labels) == np.asarray(labels)).mean())
 
 
 def centres(latent: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """The mean of the items of each label, (dimensions,), in the order of the labels' names."""
+    """The mean of each label's items, (dimensions,), in alphabetical order of the labels.
+
+    latent: (items, dimensions). labels: (items,).
+    """
     latent, labels = np.asarray(latent), np.asarray(labels)
     return {str(label): latent[labels == label].mean(0) for label in np.unique(labels)}
 
 
 def folded(hertz: np.ndarray | float, rate: float) -> np.ndarray:
-    """Where a frequency appears when sampled at `rate` Hz: folded into 0 … rate / 2."""
+    """Where a frequency in Hz appears when it is sampled at `rate` Hz: between 0 and rate / 2."""
     turned = np.mod(np.asarray(hertz, dtype=np.float64), rate)
     return np.minimum(turned, rate - turned)
 
 
 def dominant_frequency(signals: np.ndarray, rate: float) -> np.ndarray:
-    """Frequency in Hz of the strongest bin of each signal, its mean removed: (…, n) → (…).
+    """Frequency in Hz of the strongest bin of each signal's spectrum: (…, n) → (…).
 
-    Hann window, no zero-padding: one bin is rate / n wide. A constant signal gives 0 Hz.
+    rate: of the signals, in Hz. The mean is removed first. Under a Hann window without
+    zero-padding a bin is rate / n wide. A constant signal gives 0 Hz.
     """
     signals = np.asarray(signals, dtype=np.float64)
     window = np.hanning(signals.shape[-1] + 1)[:-1]
@@ -54,10 +73,11 @@ def dominant_frequency(signals: np.ndarray, rate: float) -> np.ndarray:
 
 
 def decimation_residual(latent: np.ndarray, signal: np.ndarray) -> float:
-    """Share of a latent's energy about its mean that the decimated signal can't explain.
+    """Share of a latent's energy about its mean that the decimated signal can't explain, 0 … 1.
 
-    latent: (n,). signal: (n · step,). The signal read at every step-th sample is fitted in gain
-    and offset, at each of the `step` samples where that can begin; the best fit counts.
+    latent: (n,). signal: (n · step,). The signal is read at every step-th sample, beginning at each
+    of the first `step` samples in turn, and fitted to the latent with a gain and an offset. The
+    beginning that fits best counts.
     """
     latent, signal = np.asarray(latent, np.float64), np.asarray(signal, np.float64)
     if len(signal) % len(latent):

@@ -1,8 +1,8 @@
-"""Rebuilt sounds beside their originals, a row for each: heard, recognised, and by magnitudes."""
+"""Tables of ratings, means with their intervals, and the words in which both become evidence."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import NamedTuple
 
@@ -16,14 +16,36 @@ from samplevae_lib.progress import track
 from samplevae_lib.spectral import Spectrogram
 
 HEARD, ALIKE = "ODG", "fingerprint similarity"
-_TINY = 1e-20  # energy: silence has a level, too
+_TINY = 1e-20  # added to energies, so that silence has a level as well
+
+
+class Interval(NamedTuple):
+    """A mean between two limits; prints as "0.94 (0.91 to 0.97)".
+
+    A format applies to all three numbers: f"{Interval(0.9, 0.8, 1):.0%}" is "90% (80% to 100%)".
+    """
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return format(self, ".3g")
+
+    def __format__(self, form: str) -> str:
+        mean, low, high = (format(value, form or ".3g") for value in self)
+        return f"{mean} ({low} to {high})"
 
 
 def rate(originals: np.ndarray, rebuilt: np.ndarray, spec: Spectrogram) -> pd.DataFrame:
-    """(clips, samples) twice, on each other, and the STFT that magnitudes are compared with.
+    """Rate sounds that were rebuilt against their originals, a row for each pair.
 
-    Columns: ODG; fingerprint similarity, 0 … 100; spectral convergence; log-spectral distance in
-    dB; level in dB over the original's, since PEAQ is kind to what is too soft.
+    originals, rebuilt: (clips, samples), of which each pair lies on each other sample by sample.
+    spec: the STFT with which magnitudes are compared; its rate is that of the sounds.
+
+    Columns: "ODG", the grade by PEAQ; "fingerprint similarity", 0 … 100; "convergence", spectral
+    convergence; "distance dB", log-spectral distance; "level dB", how much louder than the
+    original it is (PEAQ is kind to what is too soft).
     """
     pairs = list(zip(originals, rebuilt, strict=True))
     energies = [np.square(sounds).sum(1) + _TINY for sounds in (rebuilt, originals)]
@@ -39,7 +61,11 @@ def rate(originals: np.ndarray, rebuilt: np.ndarray, spec: Spectrogram) -> pd.Da
 
 
 def grades(originals: np.ndarray, rebuilt: np.ndarray, sample_rate: int) -> pd.DataFrame:
-    """ODG of each pair and, under the standard's names, the variables behind it."""
+    """The grade of each pair of sounds, "ODG", and what PEAQ has computed it from.
+
+    originals, rebuilt: (clips, samples) at `sample_rate` Hz. The other columns are the eleven
+    variables of BS.1387-1 under the standard's names, and its distortion index, "di".
+    """
     pairs = zip(originals, rebuilt, strict=True)
     found = [
         odg(one, other, sample_rate, details=True)
@@ -49,7 +75,10 @@ def grades(originals: np.ndarray, rebuilt: np.ndarray, sample_rate: int) -> pd.D
 
 
 def summary(rated: pd.DataFrame) -> dict[str, float]:
-    """The mean of every column over the clips and its 95 % limits, each under its own name."""
+    """Mean and 95 % interval of each column over the rows (the clips).
+
+    A column X gives three values: "X mean", "X low" and "X high".
+    """
     means = {}
     for column in rated:
         found = interval(rated[column])
@@ -58,21 +87,15 @@ def summary(rated: pd.DataFrame) -> dict[str, float]:
     return means
 
 
-class Interval(NamedTuple):
-    """A mean between two limits; prints as "0.94 (0.91 to 0.97)"."""
-
-    mean: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.mean:.3g} ({self.low:.3g} to {self.high:.3g})"
-
-
 def interval(values: Sequence[float], *, confidence: float = 0.95) -> Interval:
-    """Student's interval for the mean of independent values, such as one a seed.
+    """Student's interval for the mean of independent values, such as one for each seed.
 
-    A single value has no interval: both limits are NaN, which no comparison holds for.
+    confidence: how often such an interval holds the true mean, 0 … 1. A single value has no
+    interval: both limits are NaN, so that no comparison with them holds.
+
+    >>> from samplevae_lib.metrics import interval
+    >>> print(interval([0.90, 0.94, 0.95, 0.91, 0.96]))
+    0.932 (0.9 to 0.964)
     """
     from scipy import stats
 
@@ -85,3 +108,50 @@ def interval(values: Sequence[float], *, confidence: float = 0.95) -> Interval:
     error = values.std(ddof=1) / np.sqrt(len(values))
     reach = float(stats.t.ppf(0.5 + confidence / 2, len(values) - 1) * error)
     return Interval(mean, mean - reach, mean + reach)
+
+
+def listed(values: Mapping[str, object] | pd.Series, *, form: str = ".2f", unit: str = "") -> str:
+    """Named values in a row, as the evidence of a claim states them.
+
+    values: a dict or a pandas Series of numbers or intervals. Whole numbers and text appear as
+        they are.
+    form: how a number is written, as in an f-string: ".2f", ".0%", ".3g".
+    unit: what is written behind each value, such as "dB".
+
+    >>> from samplevae_lib.metrics import Interval, listed
+    >>> listed({"convolutional": 0.93, "hybrid": Interval(0.9, 0.86, 0.94)})
+    'convolutional 0.93, hybrid 0.90 (0.86 to 0.94)'
+    >>> listed({"sine": 0.126, "sawtooth": 1.0}, form=".0%")
+    'sine 13%, sawtooth 100%'
+    >>> listed({"hybrid": -14.27, "dilated": -9.98}, form=".1f", unit="dB")
+    'hybrid -14.3 dB, dilated -10.0 dB'
+    """
+    behind = f" {unit}" if unit else ""
+    return ", ".join(f"{name} {_written(value, form)}{behind}" for name, value in values.items())
+
+
+def judged(
+    holds: bool, errors: Mapping[str, float], *, below: float = 0.9
+) -> tuple[bool | None, str]:
+    """A verdict that rests on trained models, but only if all of them have learnt.
+
+    holds: whether the claim holds by what the models do.
+    errors: for each model its error on held-out sounds, in shares of what silence would have.
+    below: how large a share still counts as learnt.
+
+    Returns the verdict, None (not to be judged) where a model's error is `below` or more, and the
+    words that tell of the errors, to be put behind the evidence.
+
+    >>> from samplevae_lib.metrics import judged
+    >>> judged(True, {"dilated": 0.31, "hybrid": 0.42})
+    (True, "; held-out error in shares of silence's: dilated 0.31, hybrid 0.42")
+    >>> judged(True, {"dilated": 0.31, "hybrid": 0.97})[0] is None
+    True
+    """
+    learnt = max(errors.values()) < below
+    told = f"; held-out error in shares of silence's: {listed(errors)}"
+    return (bool(holds) if learnt else None), told
+
+
+def _written(value: object, form: str) -> str:
+    return format(value, form) if isinstance(value, float | np.floating | Interval) else str(value)

@@ -1,4 +1,8 @@
-"""Figures in one style, colour-blind safe. Every function returns a figure and saves nothing."""
+"""Figures in one style, colour-blind safe. Every function returns a figure and saves nothing.
+
+Here are the style, sounds with their mel spectrograms, and the grid that figures of many parts
+share. The rooms beside it: `waveforms`, `spectrograms`, `scatter` (latent spaces), `curves`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ from functools import wraps
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from samplevae_lib.spectral import FLOOR_DB, decibels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +23,7 @@ COLOURS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442",
 )  # fmt: skip
 MAP = "magma"  # even in lightness, so it also reads in grey
-FLOOR_DB = -80.0
+MARKERS = (">", ".", "*", "s", "^", "d", "v", "x", "+", "P")
 _STYLE = {
     "figure.dpi": 110,
     "figure.constrained_layout.use": True,
@@ -41,7 +47,7 @@ def use_style() -> None:
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Draw in the project's style, whatever the caller's is."""
+    """Let a function draw in the project's style, whatever style the caller has set."""
 
     @wraps(draw)
     def drawn(*arguments: object, **options: object) -> Figure:
@@ -60,7 +66,7 @@ def _style() -> dict:
 
 
 def stamp(figure: Figure, text: str) -> None:
-    """Write a warning into the figure itself, so that it can't get lost on the way."""
+    """Write a warning in capitals under a figure, so that it stays with the picture."""
     figure.text(
         0.5, -0.02, text.upper(), ha="center", va="top", fontsize=9, weight="bold",
         color=COLOURS[1],
@@ -70,16 +76,46 @@ def stamp(figure: Figure, text: str) -> None:
 def mel_spectrogram(
     audio: np.ndarray, sample_rate: int, *, n_fft: int = 1024, hop: int = 128, n_mels: int = 96
 ) -> np.ndarray:
-    """dB below the loudest bin, (n_mels, frames), for looking at; silence is at the floor."""
+    """Mel spectrogram of a sound (samples,), for looking at: (n_mels, frames).
+
+    In dB below its loudest bin, no lower than FLOOR_DB, at which silence lies. sample_rate: in Hz.
+    n_fft, hop: length of a window and from one to the next, in samples. n_mels: bands.
+    """
     import librosa
 
     power = librosa.feature.melspectrogram(
         y=np.asarray(audio), sr=sample_rate, n_fft=n_fft, hop_length=hop, n_mels=n_mels
     )
-    if not (loudest := power.max()):
-        return np.full_like(power, FLOOR_DB)
-    # Divided first: power_to_db takes whatever is under 1e-10, so all of a quiet sound, for equal.
-    return librosa.power_to_db(power / loudest, top_db=-FLOOR_DB)
+    return decibels(power, power=2).level
+
+
+def cells(
+    count: int, columns: int, *, size: tuple[float, float], around: tuple[float, float] = (0, 0),
+    heights: tuple[float, ...] = (1,), **options: object,
+) -> tuple[Figure, np.ndarray]:  # fmt: skip
+    """A figure with a grid of cells that are filled line by line, and their axes.
+
+    columns: how many cells stand beside each other, at the most.
+    size: width and height of a cell in inches. around: what the figure has on top of that.
+    heights: a cell has an axes for each of these, one below the other, in these proportions.
+    options: those of matplotlib's `subplots`, such as `sharex`.
+
+    Returns the figure and the axes, (count, axes of a cell). The rest of the last line is hidden.
+    """
+    import matplotlib.pyplot as plt
+
+    columns, under = min(columns, count), len(heights)
+    rows = -(-count // columns)
+    figure, axes = plt.subplots(
+        under * rows, columns, squeeze=False, height_ratios=heights * rows,
+        figsize=(size[0] * columns + around[0], size[1] * rows + around[1]), **options,
+    )  # fmt: skip
+    for unused in range(count - (rows - 1) * columns, columns):
+        for axis in axes[-under:, unused]:
+            axis.set_visible(False)
+        axes[-under - 1, unused].tick_params(labelbottom=True)  # it is the lowest in its column
+    by_cell = axes.reshape(rows, under, columns).swapaxes(1, 2).reshape(-1, under)
+    return figure, by_cell[:count]
 
 
 @styled
@@ -88,53 +124,36 @@ def sounds(
 ) -> Figure:
     """Waveform over mel spectrogram for each sound, all on one scale of time.
 
+    audio: (samples,) each, at `sample_rate` Hz. columns: how many stand beside each other.
     Waveforms share one scale of level; each spectrogram is in dB below its own loudest bin.
     """
-    import matplotlib.pyplot as plt
-
-    columns = min(columns, len(audio))
-    rows = -(-len(audio) // columns)
-    figure, axes = plt.subplots(
-        2 * rows, columns, figsize=(2.2 * columns + 0.8, 2.4 * rows), sharex=True, squeeze=False,
-        height_ratios=(1, 2) * rows,
-    )  # fmt: skip
-    for position, (clip, title) in enumerate(zip(audio, titles, strict=True)):
-        row, column = divmod(position, columns)
-        _sound(axes[2 * row], axes[2 * row + 1], column, clip, sample_rate, title)
-    axes[0, 0].set_xlim(0, max(map(len, audio)) / sample_rate)  # of all, for they share it
-    _hide_unused(axes, len(audio))
+    figure, panels = cells(
+        len(audio), columns, size=(2.2, 2.4), around=(0.8, 0), heights=(1, 2), sharex=True
+    )
+    for place, (axes, clip, title) in enumerate(zip(panels, audio, titles, strict=True)):
+        _sound(*axes, clip, sample_rate, title, numbers=place % columns == 0)
+    panels[0, 0].set_xlim(0, max(map(len, audio)) / sample_rate)  # of all, for they share it
     figure.supxlabel("seconds", fontsize=9)
-    image = axes[1, 0].collections[0]
-    figure.colorbar(image, ax=axes, label="dB below the loudest", shrink=0.6, aspect=30)
+    image = panels[0, 1].collections[0]
+    figure.colorbar(image, ax=figure.axes, label="dB below the loudest", shrink=0.6, aspect=30)
     return figure
 
 
-def _hide_unused(axes: np.ndarray, used: int) -> None:
-    """Hide the panels that no sound needs; those above them then carry the numbers of time."""
-    columns = axes.shape[1]
-    for unused in range(used, axes.size // 2):
-        row, column = divmod(unused, columns)
-        for axis in axes[2 * row :, column]:
-            axis.set_visible(False)
-        axes[2 * row - 1, column].tick_params(labelbottom=True)
-
-
 def _sound(
-    waves: np.ndarray, spectra: np.ndarray, column: int, clip: np.ndarray, sample_rate: int,
-    title: str,
+    wave: Axes, spectrum: Axes, clip: np.ndarray, sample_rate: int, title: str, *, numbers: bool
 ) -> None:  # fmt: skip
-    """One waveform over its spectrogram; only the left column carries numbers."""
-    wave, spectrum = waves[column], spectra[column]
+    """A waveform over its spectrogram; numbers: whether their vertical axes carry numbers."""
     wave.plot(np.arange(len(clip)) / sample_rate, clip, linewidth=0.4)
     wave.set(title=title, ylim=(-1.05, 1.05), yticks=(-1, 0, 1))
     _mel_image(spectrum, clip, sample_rate)
     for axes in (wave, spectrum):
-        axes.tick_params(labelleft=column == 0)
-    if column == 0:
+        axes.tick_params(labelleft=numbers)
+    if numbers:
         spectrum.set_ylabel("kHz")
 
 
 def _mel_image(axes: Axes, clip: np.ndarray, sample_rate: int, *, hop: int = 128) -> None:
+    """Draw a clip's mel spectrogram over seconds and kHz."""
     import librosa
 
     level = mel_spectrogram(clip, sample_rate, hop=hop)

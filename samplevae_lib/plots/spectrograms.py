@@ -1,6 +1,6 @@
-"""Pictures of spectrograms and phases, and of what inverters make of them.
+"""Spectrograms and phases, and what models and inverters leave of them.
 
-Spectrograms are (bins, frames) with the `Spectrogram` they were made with.
+Spectrograms come as (bins, frames), with the `Spectrogram` they were made with.
 """
 
 from __future__ import annotations
@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from samplevae_lib.plots import COLOURS, FLOOR_DB, MAP, styled
-from samplevae_lib.spectral import Spectrogram, decibels
+from samplevae_lib.plots import MAP, cells, styled
+from samplevae_lib.spectral import FLOOR_DB, Spectrogram, decibels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_ROUND = "twilight"  # the same colour for −π and π
-_LOUD_DB = -60.0  # below the loudest: what lies lower has a phase that nobody hears
+_LEVEL = {"vmin": FLOOR_DB, "vmax": 0, "cmap": MAP}
+_TURN = {"vmin": -np.pi, "vmax": np.pi, "cmap": "twilight"}  # the same colour for −π and π
+_LOUD_DB = -60.0  # below the loudest: the phase of what is softer is not heard
 
 
 @styled
 def linear(magnitudes: np.ndarray, spec: Spectrogram) -> Figure:
-    """Magnitudes as they are, on a linear scale of frequency."""
+    """Magnitudes as they are, not in dB, on a linear scale of frequency."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(6.5, 3))
@@ -37,14 +38,16 @@ def linear(magnitudes: np.ndarray, spec: Spectrogram) -> Figure:
 def views(
     stft: np.ndarray, spec: Spectrogram, cqt: np.ndarray, cqt_spec: Spectrogram, phase: np.ndarray
 ) -> Figure:
-    """A sound's STFT and CQT in dB, and the phase of its STFT in radians."""
+    """A sound three times: its STFT and its CQT in dB, and the phase of its STFT in radians.
+
+    stft, cqt: magnitudes (bins, frames). phase: of the STFT, in radians.
+    """
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, 3, figsize=(10, 3))
-    level = {"vmin": FLOOR_DB, "vmax": 0, "cmap": MAP}
-    shown = _image(axes[0], decibels(stft).level, spec, **level)
-    _logarithmic(axes[1], decibels(cqt).level, cqt_spec, **level)
-    turned = _image(axes[2], phase, spec, vmin=-np.pi, vmax=np.pi, cmap=_ROUND)
+    shown = _image(axes[0], decibels(stft).level, spec, **_LEVEL)
+    _logarithmic(axes[1], decibels(cqt).level, cqt_spec, **_LEVEL)
+    turned = _image(axes[2], phase, spec, **_TURN)
     for axis, title in zip(axes, ("STFT", "constant Q", "phase of the STFT"), strict=True):
         axis.set(title=title, xlabel="seconds")
     axes[0].set_ylabel("kHz")
@@ -58,9 +61,10 @@ def phases(
     found: Sequence[np.ndarray], stft: np.ndarray, spec: Spectrogram, titles: Sequence[str], *,
     up_to: float, begins: float = 0.0,
 ) -> Figure:  # fmt: skip
-    """Phases in radians, (bins, frames) each, to `up_to` Hz; faint where the sound is.
+    """Phases beside each other, faint where the sound is soft.
 
-    begins: seconds at which the first frame stands.
+    found: phases in radians, (bins, frames) each. stft: the sound's magnitudes, (bins, frames).
+    up_to: highest frequency shown, in Hz. begins: when the first frame stands, in seconds.
     """
     import matplotlib.pyplot as plt
 
@@ -70,10 +74,7 @@ def phases(
     )  # fmt: skip
     loud = np.where(decibels(stft).level > _LOUD_DB, 1.0, 0.25)
     for axis, phase, title in zip(axes[0], found, titles, strict=True):
-        image = _image(
-            axis, phase, spec, vmin=-np.pi, vmax=np.pi, cmap=_ROUND, alpha=loud, up_to=up_to,
-            begins=begins,
-        )  # fmt: skip
+        image = _image(axis, phase, spec, alpha=loud, up_to=up_to, begins=begins, **_TURN)
         axis.set_title(title)
     axes[0, 0].set_ylabel("kHz")
     figure.supxlabel("seconds", fontsize=9)
@@ -85,16 +86,17 @@ def phases(
 def residuals(
     parts: Sequence[np.ndarray], spec: Spectrogram, titles: Sequence[str], *, up_to: float = 0.0
 ) -> Figure:
-    """Magnitudes beside each other, in dB below the loudest of the first."""
+    """Magnitudes (bins, frames) beside each other, all in dB below the loudest bin of the first.
+
+    up_to: highest frequency shown, in Hz; 0 for all.
+    """
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(
         1, len(parts), figsize=(2.4 * len(parts) + 0.8, 2.8), sharey=True, squeeze=False
     )
-    loudest = parts[0].max() or 1.0
     for axis, part, title in zip(axes[0], parts, titles, strict=True):
-        level = 20 * np.log10(np.maximum(part / loudest, 1e-12))
-        image = _image(axis, level, spec, vmin=FLOOR_DB, vmax=0, cmap=MAP, up_to=up_to)
+        image = _image(axis, _below(parts[0], part), spec, up_to=up_to, **_LEVEL)
         axis.set_title(title)
     axes[0, 0].set_ylabel("kHz")
     figure.supxlabel("seconds", fontsize=9)
@@ -103,63 +105,92 @@ def residuals(
 
 
 @styled
-def beside(
-    pairs: Mapping[str, tuple[np.ndarray, np.ndarray]], spec: Spectrogram,
-    heads: tuple[str, str], *, columns: int = 5,
+def triples(
+    signals: np.ndarray, made: np.ndarray, sample_rate: int, titles: Sequence[str], *,
+    up_to: float = 2000.0,
 ) -> Figure:  # fmt: skip
-    """Two sounds (samples,) for each name, their magnitudes one below the other, in dB."""
+    """Spectrograms of inputs, what models made of them, and what is missing, a row for each.
+
+    signals, made: (rows, samples) at `sample_rate` Hz. titles: of the models, one for each row.
+    up_to: highest frequency shown, in Hz. Levels are in dB below the loudest bin of a row's input.
+    """
     import matplotlib.pyplot as plt
 
-    rows = -(-len(pairs) // columns)
+    spec = Spectrogram("stft", sample_rate, 1024, 64)
     figure, axes = plt.subplots(
-        2 * rows, columns, figsize=(1.9 * columns, 3 * rows + 0.3), sharex=True, sharey=True,
+        len(signals), 3, figsize=(8, 2.0 * len(signals) + 0.5), sharex=True, sharey=True,
         squeeze=False,
     )  # fmt: skip
-    for axis in axes.flat:
-        axis.set_visible(False)
-    for place, (name, sounds) in enumerate(pairs.items()):
-        row, column = divmod(place, columns)
-        for below, sound in enumerate(sounds):
-            axis, size = axes[2 * row + below, column], spec.forward(np.array(sound[None]))[0]
-            axis.set_visible(True)
-            level = decibels(size).level
-            image = _image(axis, level, spec, vmin=FLOOR_DB, vmax=0, cmap=MAP)
-            axis.set_title(f"{name}, {heads[below]}", fontsize=8)
+    for row, signal, output, title in zip(axes, signals, made, titles, strict=True):
+        parts = [_reflected(sound, spec) for sound in (signal, output, signal - output)]
+        for axis, part in zip(row, parts, strict=True):
+            image = _image(axis, _below(parts[0], part), spec, up_to=up_to, **_LEVEL)
+        row[1].set_title(title)
+        row[0].set_ylabel("kHz")
+    for axis, name in zip(axes[0], ("input", None, "residual"), strict=True):
+        if name:
+            axis.set_title(name)
     figure.supxlabel("seconds", fontsize=9)
-    figure.supylabel("kHz", fontsize=9)
-    figure.colorbar(image, ax=axes, label="dB below the loudest", shrink=0.6)
+    figure.colorbar(image, ax=axes, label="dB below the input's loudest", shrink=0.7, aspect=30)
     return figure
 
 
 @styled
-def waves(
-    sounds: Sequence[np.ndarray], sample_rate: int, titles: Sequence[str], *,
-    closer: tuple[float, float],
+def beside(
+    pairs: Mapping[str, tuple[np.ndarray, np.ndarray]], spec: Spectrogram,
+    heads: tuple[str, str], *, columns: int = 5,
 ) -> Figure:  # fmt: skip
-    """Whole waveforms on the left, the seconds `closer` of them on the right."""
-    import matplotlib.pyplot as plt
+    """Two sounds for each name, their magnitudes below each other, each in dB below its loudest.
 
-    figure, axes = plt.subplots(
-        len(sounds), 2, figsize=(8.5, 1.3 * len(sounds) + 0.5), sharex="col", sharey="row",
-        squeeze=False,
-    )  # fmt: skip
-    first, last = (round(second * sample_rate) for second in closer)
-    for row, sound, title in zip(axes, sounds, titles, strict=True):
-        time = np.arange(len(sound)) / sample_rate
-        row[0].plot(time, sound, linewidth=0.3)
-        row[1].plot(time[first:last], sound[first:last], linewidth=0.8, color=COLOURS[1])
-        row[0].set_title(title, loc="left")
-    axes[0, 0].set_xlim(0, max(map(len, sounds)) / sample_rate)
-    axes[0, 1].set_xlim(*closer)
+    pairs: two sounds (samples,) for each name. spec: the STFT to draw them with. heads: what the
+    two are. columns: how many pairs stand beside each other.
+    """
+    figure, panels = cells(
+        len(pairs),
+        columns,
+        size=(1.9, 3),
+        around=(0, 0.3),
+        heights=(1, 1),
+        sharex=True,
+        sharey=True,
+    )
+    for axes, (name, sounds) in zip(panels, pairs.items(), strict=True):
+        for axis, sound, head in zip(axes, sounds, heads, strict=True):
+            level = decibels(spec.forward(np.array(sound))).level
+            image = _image(axis, level, spec, **_LEVEL)
+            axis.set_title(f"{name}, {head}", fontsize=8)
     figure.supxlabel("seconds", fontsize=9)
+    figure.supylabel("kHz", fontsize=9)
+    figure.colorbar(image, ax=figure.axes, label="dB below the loudest", shrink=0.6)
     return figure
+
+
+def _reflected(sound: np.ndarray, spec: Spectrogram) -> np.ndarray:
+    """Magnitudes (bins, frames) of a sound that is mirrored at its ends.
+
+    With silence there, a sound that begins or ends abruptly would get bars that it does not have.
+    """
+    import librosa
+
+    return np.abs(
+        librosa.stft(
+            np.asarray(sound, np.float32), n_fft=spec.n_fft, hop_length=spec.hop,
+            pad_mode="reflect",
+        )
+    )  # fmt: skip
+
+
+def _below(reference: np.ndarray, magnitudes: np.ndarray) -> np.ndarray:
+    """Magnitudes in dB below the loudest bin of the reference, (bins, frames)."""
+    share = magnitudes / (reference.max() or 1.0)
+    return 20 * np.log10(np.maximum(share, 10 ** (FLOOR_DB / 20)))
 
 
 def _image(
     axes: Axes, values: np.ndarray, spec: Spectrogram, *, up_to: float = 0.0, begins: float = 0.0,
     **options: object,
 ) -> object:  # fmt: skip
-    """Linear in frequency, to `up_to` Hz (0: all)."""
+    """Draw values (bins, frames) over seconds and kHz, up to a frequency in Hz (0: all of them)."""
     top = up_to or spec.sample_rate / 2
     kept = round(top * spec.n_fft / spec.sample_rate) + 1
     if isinstance(options.get("alpha"), np.ndarray):
@@ -172,6 +203,7 @@ def _image(
 
 
 def _logarithmic(axes: Axes, values: np.ndarray, spec: Spectrogram, **options: object) -> None:
+    """Draw a constant-Q spectrogram (bins, frames), over seconds and octaves."""
     seconds = (values.shape[1] - 1) * spec.hop / spec.sample_rate
     octaves = spec.n_bins / spec.per_octave
     axes.imshow(

@@ -1,28 +1,23 @@
-"""Figures of simple signals: what an autoencoder keeps of them, and where their frequency goes."""
+"""Waveforms: below each other, in a grid, or as a whole beside a piece of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from samplevae_lib.metrics import folded
-from samplevae_lib.plots import COLOURS, FLOOR_DB, MAP, styled
+from samplevae_lib.plots import COLOURS, cells, styled
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-_N_FFT, _HOP = 1024, 64
 
 
 @styled
-def waveforms(signals: np.ndarray, rate: float, titles: Sequence[str]) -> Figure:
-    """Each signal in a panel of its own over seconds, one below the other, each on its own scale.
+def stacked(signals: np.ndarray, rate: float, titles: Sequence[str]) -> Figure:
+    """Signals (panels, samples) below each other over seconds, each on a scale of its own.
 
-    signals: (panels, samples) at `rate` Hz.
+    rate: of the signals, in Hz. titles: one for each of them.
     """
     import matplotlib.pyplot as plt
 
@@ -40,101 +35,44 @@ def waveforms(signals: np.ndarray, rate: float, titles: Sequence[str]) -> Figure
 
 
 @styled
-def triples(
-    signals: np.ndarray, made: np.ndarray, sample_rate: int, titles: Sequence[str], *,
-    up_to: float = 2000.0,
+def waves(
+    sounds: Sequence[np.ndarray], sample_rate: int, titles: Sequence[str], *,
+    closer: tuple[float, float],
 ) -> Figure:  # fmt: skip
-    """Spectrograms of input, reconstruction and residual, a row for each pair.
+    """Whole waveforms on the left and a piece of each on the right, over seconds.
 
-    signals, made: (rows, samples). In dB below the loudest bin of the row's input, to `up_to` Hz.
+    sounds: (samples,) each. closer: first and last second of the piece.
     """
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(
-        len(signals), 3, figsize=(8, 2.0 * len(signals) + 0.5), sharex=True, sharey=True,
+        len(sounds), 2, figsize=(8.5, 1.3 * len(sounds) + 0.5), sharex="col", sharey="row",
         squeeze=False,
     )  # fmt: skip
-    for row, signal, output, title in zip(axes, signals, made, titles, strict=True):
-        loudest = _spectrum(signal).max()
-        for axis, sound in zip(row, (signal, output, signal - output), strict=True):
-            image = _spectrogram(axis, sound, loudest, sample_rate, up_to)
-        row[1].set_title(title)
-        row[0].set_ylabel("kHz")
-    for axis, name in zip(axes[0], ("input", None, "residual"), strict=True):
-        if name:
-            axis.set_title(name)
+    first, last = (round(second * sample_rate) for second in closer)
+    for row, sound, title in zip(axes, sounds, titles, strict=True):
+        time = np.arange(len(sound)) / sample_rate
+        row[0].plot(time, sound, linewidth=0.3)
+        row[1].plot(time[first:last], sound[first:last], linewidth=0.8, color=COLOURS[1])
+        row[0].set_title(title, loc="left")
+    axes[0, 0].set_xlim(0, max(map(len, sounds)) / sample_rate)
+    axes[0, 1].set_xlim(*closer)
     figure.supxlabel("seconds", fontsize=9)
-    figure.colorbar(image, ax=axes, label="dB below the input's loudest", shrink=0.7, aspect=30)
     return figure
 
 
 @styled
-def folding(
-    hertz: np.ndarray, measured: Mapping[str, np.ndarray], rate: float, *, bin_width: float
-) -> Figure:
-    """The latent's strongest frequency over that of the sine, against the folding formula.
+def steps(waveforms: np.ndarray, titles: Sequence[str], *, columns: int = 3) -> Figure:
+    """Waveforms (steps, samples) in a grid over samples, all on one scale, read line by line.
 
-    hertz: (n,). measured: for each model (seeds, n), Hz. What lies further than `bin_width` from
-    the formula is drawn in other colours: one where it fits twice the frequency, folded.
+    columns: how many stand beside each other.
     """
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(
-        len(measured), 1, figsize=(8, 2.1 * len(measured) + 0.4), sharex=True, squeeze=False
-    )  # fmt: skip
-    fine = np.linspace(0, hertz.max(), 4000)
-    for axis, (name, latent) in zip(axes[:, 0], measured.items(), strict=True):
-        axis.plot(fine, folded(fine, rate), color="0.8", linewidth=3, label="folding formula")
-        fits, doubled = (
-            np.abs(latent - folded(times * hertz, rate)) <= bin_width for times in (1, 2)
-        )
-        every = np.broadcast_to(hertz, latent.shape)
-        classes = {"fits": fits, "second harmonic": doubled & ~fits, "neither": ~(doubled | fits)}
-        for colour, (label, which) in zip(COLOURS, classes.items(), strict=False):
-            axis.plot(every[which], latent[which], ".", markersize=3, color=colour, label=label)
-        axis.set(title=f"{name}: {fits.mean():.0%} fit", ylabel="latent, Hz")
-        axis.set_xlim(hertz.min(), hertz.max())
-    axes[0, 0].legend(ncols=4, loc="upper right", fontsize=8, bbox_to_anchor=(1, 1.25))
-    axes[-1, 0].set_xlabel("frequency of the sine, Hz")
+    figure, panels = cells(
+        len(waveforms), columns, size=(2.7, 1.5), around=(0, 0.3), sharex=True, sharey=True
+    )
+    for [axis], waveform, title in zip(panels, waveforms, titles, strict=True):
+        axis.plot(waveform, linewidth=0.9)
+        axis.set_title(title, fontsize=8)
+    for [axis] in panels[-columns:]:
+        axis.set_xlabel("sample")
     return figure
-
-
-@styled
-def histories(
-    runs: Mapping[str, Sequence[pd.DataFrame]], column: str, label: str, *, log: bool = True
-) -> Figure:
-    """A column of training histories over epochs; a colour for each model, a line for each seed."""
-    import matplotlib.pyplot as plt
-
-    figure, axis = plt.subplots(figsize=(7, 2.8))
-    for position, (name, seeds) in enumerate(runs.items()):
-        for seed, history in enumerate(seeds):
-            axis.plot(
-                history["epoch"] + 1, history[column], color=COLOURS[position], marker=".",
-                label=name if seed == 0 else None,
-            )  # fmt: skip
-    axis.set(xlabel="epoch", ylabel=label, yscale="log" if log else "linear")
-    axis.xaxis.get_major_locator().set_params(integer=True)
-    axis.legend()
-    return figure
-
-
-def _spectrum(signal: np.ndarray) -> np.ndarray:
-    """Magnitude, (bins, frames)."""
-    import librosa
-
-    # Reflected at its ends: a jump to silence would paint bars that no signal has.
-    padded = np.pad(np.asarray(signal, np.float32), _N_FFT // 2, mode="reflect")
-    return np.abs(librosa.stft(padded, n_fft=_N_FFT, hop_length=_HOP, center=False))
-
-
-def _spectrogram(
-    axes: Axes, signal: np.ndarray, loudest: float, sample_rate: int, up_to: float
-) -> object:
-    bins = int(up_to * _N_FFT / sample_rate) + 1
-    level = 20 * np.log10(np.maximum(_spectrum(signal)[:bins] / loudest, 1e-12))
-    seconds = len(signal) / sample_rate
-    return axes.imshow(
-        level, origin="lower", aspect="auto", vmin=FLOOR_DB, vmax=0, cmap=MAP,
-        extent=(0, seconds, 0, up_to / 1000), interpolation="nearest",
-    )  # fmt: skip

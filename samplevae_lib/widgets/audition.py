@@ -6,12 +6,9 @@ where scripts are not allowed the players still play.
 
 from __future__ import annotations
 
-import base64
 import io
-import uuid
 from collections.abc import Sequence
 from html import escape
-from importlib.resources import files
 from itertools import pairwise
 
 import numpy as np
@@ -19,14 +16,20 @@ import numpy as np
 from samplevae_lib import audio as sound
 from samplevae_lib import plots
 from samplevae_lib.datasets.dataset import Dataset
+from samplevae_lib.spectral import FLOOR_DB
+from samplevae_lib.widgets import page
 
 _WIDTH, _WAVE_HEIGHT, _SPECTRUM_HEIGHT = 220, 40, 72
 
 
 class Audition:
-    """Players for some sounds: audio arrays (samples,) of one rate, a label and a note for each.
+    """Players for some sounds, a card for each; a notebook shows it as the last value of a cell.
 
-    level_matched: bring all to one loudness, so that none seems better for being louder.
+    sounds: (samples,) each, at `sample_rate` Hz. labels: what stands over each of them.
+    notes: a line below each player.
+    level_matched: bring all to one loudness, so that none seems better for being louder; without
+        it all keep their level, unless one is above full scale: then all are brought down alike.
+    pictures: show waveform and mel spectrogram; a click into them plays from there.
     """
 
     def __init__(
@@ -49,7 +52,10 @@ class Audition:
 
     @classmethod
     def of(cls, dataset: Dataset, which: Sequence[int], **options) -> Audition:
-        """Some sounds of a dataset, under their labels, with length, group and file."""
+        """Some sounds of a dataset, under their labels, with length, group and file.
+
+        which: the sounds' places in the dataset. options: those of `Audition`.
+        """
         chosen = dataset.select(which)
         return cls(
             list(chosen.audio),
@@ -60,23 +66,16 @@ class Audition:
         )
 
     def _repr_html_(self) -> str:
-        name = f"audition-{uuid.uuid4().hex[:12]}"
         cards = "".join(map(self._card, range(len(self.sounds))))
         switch = '<button type="button" class="sv-switch">A/B</button>' if self.switch else ""
-        here = files(__package__)
-        style = (here / "audition.css").read_text(encoding="utf-8")
-        script = (here / "audition.js").read_text(encoding="utf-8")
-        return (
-            f'<style>{style}</style><div id="{name}" class="sv-audition">{cards}{switch}</div>'
-            f'<script>({script})(document.getElementById("{name}"));</script>'
-        )
+        return page.embedded("audition", cards + switch)
 
     def _card(self, position: int) -> str:
         clip, label = self.sounds[position], escape(self.labels[position])
-        source = _data("audio/wav", sound.encode(clip, self.sample_rate))
+        source = page.data_url("audio/wav", sound.encode(clip, self.sample_rate))
         picture = ""
         if self.pictures:
-            image = _data("image/png", picture_of(clip, self.sample_rate))
+            image = page.data_url("image/png", picture_of(clip, self.sample_rate))
             picture = (
                 f'<button type="button" class="sv-picture" aria-label="play {label}">'
                 f'<img src="{image}" width="{_WIDTH}" alt="waveform and spectrogram of {label}">'
@@ -97,7 +96,10 @@ def compare(
     *,
     labels: Sequence[str] = ("original", "result"),
 ) -> Audition:
-    """Two sounds at one loudness, with a switch that changes between them while they play."""
+    """Two sounds at one loudness, with a switch that changes between them while they play.
+
+    first, second: (samples,) each, at `sample_rate` Hz. labels: what they are.
+    """
     made = Audition([first, second], sample_rate, labels=labels)
     made.switch = True
     return made
@@ -110,7 +112,7 @@ def picture_of(clip: np.ndarray, sample_rate: int) -> bytes:
 
     level = plots.mel_spectrogram(clip, sample_rate, n_mels=_SPECTRUM_HEIGHT)[::-1]
     columns = np.linspace(0, level.shape[1] - 1, _WIDTH).round().astype(int)
-    shade = colormaps[plots.MAP](1 - level[:, columns] / plots.FLOOR_DB)[..., :3]
+    shade = colormaps[plots.MAP](1 - level[:, columns] / FLOOR_DB)[..., :3]
     pixels = (np.vstack([_outline(clip), shade]) * 255).astype(np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
@@ -136,12 +138,8 @@ def _note(seconds: float, group: str, name: str) -> str:
     return " · ".join(dict.fromkeys([f"{seconds:.2f} s", *([group] if group != "." else []), file]))
 
 
-def _data(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
-
-
 def _within_full_scale(clips: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """A browser clips at full scale: a clip above it brings all down, each as far as the others."""
+    """Clips a browser can play without clipping: one above full scale brings all down alike."""
     peak = max((float(np.abs(clip).max()) for clip in clips), default=0.0)
     return [clip / max(peak, 1.0) for clip in clips]
 
@@ -151,8 +149,4 @@ def _check(sounds: Sequence[np.ndarray], labels: Sequence[str], notes: Sequence[
         if len(sounds) != len(texts):
             raise ValueError(f"{len(sounds)} sounds and {len(texts)} {kind}: they must be as many")
     for clip, label in zip(sounds, labels, strict=True):
-        shape = np.shape(clip)
-        if len(shape) != 1 or not shape[0]:
-            raise ValueError(f"{label}: a sound must have shape (samples,), not {shape}")
-        if not np.isfinite(clip).all():
-            raise ValueError(f"{label}: holds NaN or infinite values, and can't be played")
+        sound.check(clip, str(label))

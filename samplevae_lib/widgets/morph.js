@@ -1,7 +1,4 @@
 (root) => {
-  if (root.started) return; // or a page that holds this output twice would start it twice
-  root.started = true;
-
   const FADE = 0.005; // seconds; after three of them a change of sound is 95 % done
   const LEAD = 0.03; // seconds from a click to what it changes: more than the browser computes ahead
   const TONE = 0.3; // a steady tone at full scale would be deafening

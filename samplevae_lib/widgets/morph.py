@@ -6,15 +6,15 @@ Plain HTML with a page of script: it works in JupyterLab, in an exported page an
 from __future__ import annotations
 
 import base64
-import uuid
 from collections.abc import Sequence
 from html import escape
-from importlib.resources import files
 from numbers import Integral
 
 import numpy as np
 
 from samplevae_lib import plots
+from samplevae_lib.audio import check
+from samplevae_lib.widgets import page
 
 # Hz: every browser has to play these rates (Web Audio, createBuffer); some play others too.
 _LOWEST, _HIGHEST = 8000, 96_000
@@ -36,12 +36,15 @@ _CONTROLS = """
 
 
 class Morph:
-    """A slider over sounds (count, samples) of one rate in Hz, from the first to the last.
+    """A slider over sounds, from the first to the last.
 
-    labels: what the first and the last are. repeat: how often a step is put in a row before it
-    loops, for single cycles that become a tone; with 1 a step plays once, as a recording does.
-    All steps keep their level, unless one is above full scale: then all are brought down alike.
-    They go into the page as 16 bits in base64: 41 steps of 512 samples are 56 kB.
+    steps: (count, samples), at `sample_rate` Hz, which is 8000 to 96000. All keep their level,
+        unless one is above full scale: then all are brought down alike.
+    labels: what the first and the last are.
+    repeat: how many copies of a step make up a loop, so that single cycles become a tone; with 1 a
+        step plays once, as a recording does.
+
+    The page holds the steps in 16 bits as base64: 41 steps of 512 samples are 56 kB.
     """
 
     def __init__(
@@ -52,7 +55,7 @@ class Morph:
         labels: Sequence[str] = ("first", "last"),
         repeat: int = 32,
     ):
-        _check(sample_rate, labels, repeat)
+        _refuse_settings(sample_rate, labels, repeat)
         waves = _stacked(steps)
         self.gain = 1 / max(float(np.abs(waves).max()), 1.0)
         self.steps = (waves * self.gain).astype(np.float32)
@@ -60,25 +63,12 @@ class Morph:
         self.labels = [str(label) for label in labels]
 
     def _repr_html_(self) -> str:
-        name = f"morph-{uuid.uuid4().hex[:12]}"
-        here = files(__package__)
-        style = (here / "morph.css").read_text(encoding="utf-8")
-        script = (here / "morph.js").read_text(encoding="utf-8")
-        # The same output may be in the page twice, as in a second view: each has to be started.
-        return (
-            f'<style>{style}</style><div id="{name}" class="sv-morph" {self._data()}>'
-            f"{self._controls()}</div>"
-            f"<script>document.querySelectorAll('#{name}').forEach({script});</script>"
-        )
-
-    def _data(self) -> str:
-        """What the script needs: how to play and draw the samples, and the samples themselves."""
-        samples = base64.b64encode(np.round(self.steps * _FULL).astype("<i2").tobytes()).decode()
-        return (
-            f'data-rate="{float(self.sample_rate)}" data-count="{len(self.steps)}" '
-            f'data-repeat="{self.repeat}" data-colours="{" ".join(plots.COLOURS[:3])}" '
-            f'data-samples="{samples}"'
-        )
+        samples = np.round(self.steps * _FULL).astype("<i2").tobytes()
+        return page.embedded(
+            "morph", self._controls(), rate=float(self.sample_rate), count=len(self.steps),
+            repeat=self.repeat, colours=" ".join(plots.COLOURS[:3]),
+            samples=base64.b64encode(samples).decode(),
+        )  # fmt: skip
 
     def _controls(self) -> str:
         first, last = map(escape, self.labels)
@@ -94,31 +84,20 @@ class Morph:
 
 def _stacked(steps: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
     """All steps as one array (count, samples), if they can be drawn and played."""
-    _check_shapes([np.shape(step) for step in steps])
-    waves = np.stack([np.asarray(step, dtype=np.float64) for step in steps])
-    for number, wave in enumerate(waves, start=1):
-        if not np.isfinite(wave).all():
-            raise ValueError(
-                f"step {number} of {len(waves)} holds NaN or infinite values, and can't be played"
-            )
-    return waves
-
-
-def _check_shapes(shapes: Sequence[tuple[int, ...]]) -> None:
-    count = len(shapes)
+    count = len(steps)
     if count < 2:
         raise ValueError(f"steps: {count}, but a way has 2 or more, its two ends at least")
-    for number, shape in enumerate(shapes, start=1):
-        if len(shape) != 1 or not shape[0]:
-            raise ValueError(f"step {number} of {count} must have shape (samples,), not {shape}")
-        if shape != shapes[0]:
+    waves = [check(step, f"step {number} of {count}") for number, step in enumerate(steps, start=1)]
+    for number, wave in enumerate(waves, start=1):
+        if len(wave) != len(waves[0]):
             raise ValueError(
-                f"step {number} of {count} has {shape[0]} samples and step 1 has {shapes[0][0]}: "
-                "all must be equally long"
+                f"step {number} of {count} has {len(wave)} samples and step 1 has "
+                f"{len(waves[0])}: all must be equally long"
             )
+    return np.stack(waves).astype(np.float64)
 
 
-def _check(sample_rate: float, labels: Sequence[str], repeat: int) -> None:
+def _refuse_settings(sample_rate: float, labels: Sequence[str], repeat: int) -> None:
     if not _LOWEST <= sample_rate <= _HIGHEST:
         raise ValueError(
             f"sample_rate is {sample_rate} Hz, and browsers play {_LOWEST} to {_HIGHEST} Hz"

@@ -1,4 +1,9 @@
-"""How much worse than a reference a sound is heard to be: PEAQ, basic version (ITU-R BS.1387-1)."""
+"""PEAQ, basic version (ITU-R BS.1387-1): how much worse than a reference a sound is heard to be.
+
+In the order in which a pair of sounds passes through: `ear` (sound to excitation), `spectra` (what
+is read off the two spectra directly), `perception` (what is read off the two excitations),
+`variables` (eleven numbers for the pair), `grade` (the neural network that makes one of them).
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,11 @@
-"""The ear of PEAQ's basic version: from sound to excitation in 109 bands.
+"""The ear model of PEAQ's basic version: from sound to excitation in 109 bands.
 
-BS.1387-1, section 2.1, read as in P. Kabal (2002), "An Examination and Interpretation of ITU-R
-BS.1387", section 2. Energies are relative to 0 dB SPL, and every array begins with its frames.
+A frame's spectrum is weighted by what outer and middle ear let through, summed into bands of a
+quarter Bark, raised by the ear's own noise, spread over neighbouring bands, and made to die away
+over time. Section numbers are those of BS.1387-1, annex 2; where it can be read in more ways than
+one, this follows P. Kabal (2002), "An Examination and Interpretation of ITU-R BS.1387", section 2.
+
+Energies are relative to 0 dB SPL. The first axis of every array counts frames.
 """
 
 from __future__ import annotations
@@ -18,18 +22,20 @@ SIZE, HOP = 2048, 1024  # samples of a frame, and from one frame to the next
 BANDS = 109
 STEP = 0.25  # width of a band in Bark
 LEVEL = 92.0  # dB SPL of a sine of full scale
-LEAST = 1e-12  # energy of a band that holds none
+LEAST = 1e-12  # energy that an empty band is given, so that it has a logarithm
 _LOWEST, _HIGHEST = 80.0, 18000.0  # Hz
-_BETWEEN_BINS = 0.84971762641205  # what a sine of 1019.5 Hz keeps of its peak in the nearest bin
-_SUMMED_AS = 0.4  # energies that meet in a band add up as this power of theirs
-_DOWN = 10 ** (-2.7 * STEP)  # what energy keeps on its way to the next lower band
+_BETWEEN_BINS = 0.84971762641205  # share of its peak that a sine of 1019.5 Hz has in the next bin
+_SUMMED_AS = 0.4  # energies that meet in a band are raised to this power before they are summed
+_DOWN = 10 ** (
+    -2.7 * STEP
+)  # share of a band's energy that reaches the next lower band (27 dB/Bark)
 
 
 class Bands(NamedTuple):
-    """What is fixed about the bands.
+    """The 109 bands.
 
-    edges: (110,) and centre: (109,) in Hz. noise: (109,), energy of the ear's own noise.
-    share: sparse (109, 1025), the part of each bin's energy that passes the outer ear into a band.
+    edges: (110,), in Hz. centre: (109,), in Hz. noise: (109,), energy of the ear's own noise.
+    share: sparse (109, 1025), how much of each bin's energy passes the outer ear into each band.
     """
 
     edges: np.ndarray
@@ -39,21 +45,25 @@ class Bands(NamedTuple):
 
 
 class Excitation(NamedTuple):
-    """Spread over the bands, and lasting in time as well: energies (frames, 109)."""
+    """Two excitations, energies (frames, 109).
+
+    spread: over neighbouring bands ("unsmeared excitation" in the standard).
+    lasting: spread, and dying away over time as well ("excitation patterns").
+    """
 
     spread: np.ndarray
     lasting: np.ndarray
 
 
 def frame_count(samples: int) -> int:
-    """Frames of so many samples."""
+    """How many frames `frames` cuts from so many samples."""
     return max(samples // HOP, 1)
 
 
 def frames(signal: np.ndarray) -> np.ndarray:
-    """A view (frames, 2048) of a signal (samples,) at 48 kHz; the last frame ends in silence.
+    """Cut a signal (samples,) at 48 kHz into frames that overlap by half: a view (frames, 2048).
 
-    So does GstPEAQ: what is left after the last whole frame makes one more.
+    What is left after the last whole frame makes one more, filled up with silence, as in GstPEAQ.
     """
     padded = np.zeros((frame_count(len(signal)) + 1) * HOP)
     padded[: len(signal)] = signal
@@ -61,13 +71,13 @@ def frames(signal: np.ndarray) -> np.ndarray:
 
 
 def power(cut: np.ndarray) -> np.ndarray:
-    """Energy in each bin: frames (frames, 2048) → (frames, 1025). Section 2.1.3."""
+    """Energy in each bin of the spectrum: (frames, 2048) → (frames, 1025). Section 2.1.3."""
     spectrum = fft.rfft(cut * _window())
     return np.square(spectrum.real) + np.square(spectrum.imag)
 
 
 def in_bands(energy: np.ndarray) -> np.ndarray:
-    """Behind the outer ear: energy per bin, (frames, 1025) → per band, (frames, 109).
+    """Energy in each band behind the outer ear: (frames, 1025) → (frames, 109).
 
     Sections 2.1.4 and 2.1.5; Kabal, 2.6.
     """
@@ -75,14 +85,18 @@ def in_bands(energy: np.ndarray) -> np.ndarray:
 
 
 def hear(energy: np.ndarray) -> Excitation:
-    """Energy per band, (frames, 109) → excitation. Sections 2.1.6 to 2.1.8; Kabal, 2.7 to 2.9."""
-    spread = spread_out(energy + bands().noise) / _of_ones()
+    """The excitation that energies in bands cause, both (frames, 109).
+
+    The ear's own noise is added, the sum spread over bands and then over time. Sections 2.1.6 to
+    2.1.8; Kabal, 2.7 to 2.9.
+    """
+    spread = spread_out(energy + bands().noise) / _spread_of_ones()
     decay = decays(0.030)
     return Excitation(spread, np.maximum(spread, follow(spread, decay, 1 - decay)))
 
 
 def outer_ear(hertz: np.ndarray) -> np.ndarray:
-    """Share of the energy at frequencies above 0 Hz that the outer and middle ear let through.
+    """Share of the energy that outer and middle ear let through, at frequencies in Hz above 0.
 
     Section 2.1.4, equation 7.
     """
@@ -93,7 +107,7 @@ def outer_ear(hertz: np.ndarray) -> np.ndarray:
 
 @cache
 def bands() -> Bands:
-    """A quarter of a Bark each, the last one less. Section 2.1.5; noise: 2.1.6."""
+    """The bands, a quarter Bark wide each and the last one less. Section 2.1.5; noise: 2.1.6."""
     bark = np.minimum(_bark(_LOWEST) + STEP * np.arange(BANDS + 1), _bark(_HIGHEST))
     edges, centre = _hertz(bark), _hertz((bark[:-1] + bark[1:]) / 2)
     noise = 10 ** (0.1456 * (centre / 1000) ** -0.8)
@@ -105,28 +119,35 @@ def bands() -> Bands:
 
 @cache
 def decays(at_100_hz: float) -> np.ndarray:
-    """What each band's leaky mean keeps from frame to frame, (109,). Kabal, 2.9.
+    """Factor by which each band's value dies away from one frame to the next, (109,). Kabal, 2.9.
 
-    at_100_hz: time constant in seconds of a band at 100 Hz; high up it comes down to 8 ms.
+    at_100_hz: time constant at 100 Hz, in seconds; it falls towards 8 ms at high frequencies.
     """
     seconds = 0.008 + 100 / bands().centre * (at_100_hz - 0.008)
     return np.exp(-HOP / (RATE * seconds))
 
 
 def follow(values: np.ndarray, decay: np.ndarray, gain: np.ndarray | float) -> np.ndarray:
-    """out[t] = decay · out[t − 1] + gain · values[t] from 0; (frames, bands), decay (bands,)."""
+    """Filter values (frames, bands) over time: out[t] = decay · out[t − 1] + gain · values[t].
+
+    decay: (bands,), such as `decays` gives. gain: a number or (bands,); with 1 − decay the result
+    is a running mean in which the past fades away. Before the first frame there is 0.
+    """
     return _followed(np.ascontiguousarray(values * gain), decay)
 
 
 def spread_out(energy: np.ndarray) -> np.ndarray:
-    """Each band's energy shared among all, the further upwards the louder it is.
+    """Spread each band's energy over all bands, upwards the further the louder it is.
 
-    (frames, 109) → (frames, 109). Section 2.1.7; Kabal, 2.8, before the division by what comes of
-    ones. In logarithms, since exponentials are many times faster than powers.
+    (frames, 109) → (frames, 109). Downwards it falls by 27 dB a Bark; upwards by 24 + 230 / centre
+    − 0.2 · (level in dB) dB a Bark. What arrives in a band is summed as powers of 0.4. Section
+    2.1.7; Kabal, 2.8, without his normalisation. Computed in logarithms, since exponentials are
+    many times faster than powers.
     """
     level = np.log(energy)
     up = STEP * (np.log(10) * (-2.4 - 23 / bands().centre) + 0.2 * level)
-    up = np.where(up == 0, LEAST, up)  # at some 120 dB no step up loses anything: a sum of 0/0
+    # At some 120 dB nothing is lost on the way up, and the sum below would be 0 / 0.
+    up = np.where(up == 0, LEAST, up)
     shares = np.arange(1, BANDS + 1)
     total = (1 - _DOWN**shares) / (1 - _DOWN) + np.expm1(shares[::-1] * up) / np.expm1(up) - 1
     kept = np.exp(_SUMMED_AS * (level - np.log(total)))
@@ -136,6 +157,7 @@ def spread_out(energy: np.ndarray) -> np.ndarray:
 
 @numba.njit(cache=True)
 def _followed(values, decay):
+    """`follow` in place, with the gain already in the values."""
     for t in range(1, len(values)):
         for band in range(values.shape[1]):
             values[t, band] += decay[band] * values[t - 1, band]
@@ -144,6 +166,11 @@ def _followed(values, decay):
 
 @numba.njit(cache=True)
 def _shared(kept, up, down):
+    """Add to each band what arrives from the others: all in powers of 0.4, (frames, bands).
+
+    kept: what stays in a band. up: (frames, bands), the share of it that each step upwards leaves.
+    down: the same of a step downwards, one number, so that one pass collects it.
+    """
     made = kept.copy()
     last = kept.shape[1] - 1
     for t in range(len(kept)):
@@ -158,14 +185,14 @@ def _shared(kept, up, down):
 
 
 @cache
-def _of_ones() -> np.ndarray:
-    """What spreading makes of one unit of energy in every band, (109,)."""
+def _spread_of_ones() -> np.ndarray:
+    """What spreading makes of one unit of energy in every band, (109,): it normalises the rest."""
     return spread_out(np.ones((1, BANDS)))[0]
 
 
 @cache
 def _window() -> np.ndarray:
-    """Hann's window, (2048,), under which a sine of full scale peaks at 92 dB. Kabal, 2.1, 2.2."""
+    """A Hann window (2048,), scaled so that a sine of full scale has 92 dB. Kabal, 2.1, 2.2."""
     return np.hanning(SIZE) * 10 ** (LEVEL / 20) / (_BETWEEN_BINS / 4 * (SIZE - 1))
 
 

@@ -1,4 +1,7 @@
-"""How much worse than a reference a sound is heard to be: PEAQ, basic version (ITU-R BS.1387-1)."""
+"""The objective difference grade of PEAQ: from a pair of sounds, or their variables, to a grade.
+
+ITU-R BS.1387-1, basic version; the neural network is that of annex 2, section 6.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,12 @@ from samplevae_lib import audio
 from samplevae_lib.metrics.peaq import ear
 from samplevae_lib.metrics.peaq.variables import Variables, counting, settled, variables_of
 
-SHORT = 3 * ear.RATE  # samples under which a pair is repeated
-LONG_ENOUGH = 4 * ear.RATE  # samples it is repeated to
-FEW = 24  # frames (half a second): with fewer that count a pair is repeated, however long
-LOUDEST = 100.0  # 40 dB over full scale: beyond it the scale must be another
-# Least and greatest values, weights and offsets of section 6.2, tables 15 to 17.
+SHORT = 3 * ear.RATE  # a pair of fewer samples is repeated …
+LONG_ENOUGH = 4 * ear.RATE  # … until it has this many
+FEW = 24  # frames (half a second): a pair of which fewer count is repeated, however long it is
+LOUDEST = 100.0  # 40 dB above full scale: a higher peak means that full scale is not at 1
+# Least and greatest value of each variable, weights and offsets of the network: section 6.2,
+# tables 15 to 17.
 _LEAST = np.array(
     [393.916656, 361.965332, -24.045116, 1.110661, -0.206623, 0.074318, 1.113683, 0.950345,
      0.029985, 0.000101, 0.0]
@@ -49,7 +53,7 @@ Sound = np.ndarray | Sequence[float]
 
 @dataclass(frozen=True)
 class Details(Variables):
-    """A grade, the distortion index behind it, and the eleven variables behind that."""
+    """The eleven variables of a pair, the distortion index they give (`di`), and its grade."""
 
     di: float
     odg: float
@@ -58,39 +62,51 @@ class Details(Variables):
 def odg(
     reference: Sound, test: Sound, sample_rate: int, *, details: bool = False
 ) -> float | Details:
-    """Objective difference grade of `test` against `reference`, (samples,) each, rate in Hz.
+    """Objective difference grade: how much worse than `reference` `test` is heard to be.
 
-    From about +0.2 (no difference, which is not 0) by 0 (not heard), −1 (not annoying), −2
-    (slightly annoying) and −3 (annoying) down to −3.98. The samples of both must lie on each
-    other: a shift is a difference. Full scale is 1 and taken for 92 dB SPL, so the level matters.
-    Both are resampled to 48 kHz in one call, since the resampler matters too.
+    reference, test: (samples,) each and equally long, with full scale at 1, which PEAQ takes for 92
+        dB SPL, so that the level matters. They must lie on each other sample by sample: a shift
+        counts as a difference.
+    sample_rate: of both, in Hz. Both are resampled to 48 kHz in one call.
+    details: return a `Details` with the distortion index and the eleven variables, too.
 
-    Short pairs: a pair under 3 s is repeated, end to end and both in step, until it lasts 4 s; a
-    longer one of which less than half a second would count is played twice. What counts lies
-    between the first and the last frame in which the reference is heard, for four variables after
-    the first half second only: of a single drum sound little or nothing, never its attack, and
-    silence put behind it changes none of that. From the second copy on all of it counts. Of 17
-    pairs cut to 0.3 s some came out 2 grades too well without that, and all within 0.1 of where
-    sixteen seconds of copies put them with it.
+    The grade is about 0.2 for equal sounds; 0 stands for a difference that is not heard, −1 for
+    one that is not annoying, −2 slightly annoying, −3 annoying; the lowest is −3.98.
 
-    Where the reference is never heard, everything counts, so that noise in place of silence is a
-    difference. Silence in place of a sound is refused: PEAQ hears what was added, hardly that
-    something is gone, and would call it slightly annoying. A mean over nothing is 0, as the
-    bandwidths where no frame of the reference reaches 8.1 kHz.
+    Short sounds are repeated, since the standard is made for longer clips: only frames between the
+    first and the last in which the reference is heard count, and for four of the variables none of
+    the first half second. Of a single drum sound little or nothing would count, and never its
+    attack. So a pair under 3 s is repeated, both in step, until it lasts 4 s; a longer one of which
+    less than half a second counts is played twice; from the second copy on all of it counts. (Of 17
+    pairs cut to 0.3 s, some got 2 grades too many without repetition. With it all were within 0.1
+    of their grade after sixteen seconds of copies.)
 
-    details: return the distortion index and the eleven variables, too.
+    Where the reference is silent, all frames count: noise in place of silence is a difference. But
+    silence in place of a sound is an error: PEAQ hears what was added, hardly what is gone, and
+    would grade it as slightly annoying.
+
+    >>> import numpy as np
+    >>> from samplevae_lib.metrics import odg
+    >>> time = np.arange(48000) / 48000
+    >>> tone = 0.5 * np.sin(2 * np.pi * 440 * time) * np.exp(-5 * time)
+    >>> noise = np.random.default_rng(0).normal(size=48000)
+    >>> round(odg(tone, tone, 48000), 1)
+    0.2
+    >>> round(odg(tone, tone + 1e-4 * noise, 48000), 1)
+    -2.3
     """
-    pair = _repeated(_at_48_khz(*_checked(reference, test, sample_rate)))
-    found = variables_of(*pair)
+    pair, rate = _checked(reference, test, sample_rate)
+    at_48_khz = audio.resample(pair, rate, ear.RATE).astype(np.float64, copy=False)
+    found = variables_of(*_repeated(at_48_khz))
     index, grade = graded(found)
     return Details(**asdict(found), di=index, odg=grade) if details else grade
 
 
 def graded(found: Variables) -> tuple[float, float]:
-    """Distortion index and grade by the network of section 6.
+    """Distortion index and grade of a pair by its variables: the network of section 6.
 
-    Variables beyond the range that it was trained on stay as they are: the standard asks for no
-    limits, and with them an identical copy of a dull sound would get −0.07 and not 0.13.
+    Variables beyond the range that the network was trained on are not limited to it: the standard
+    does not ask for that, and an identical copy of a dull sound would get −0.07 instead of 0.13.
     """
     scaled = (np.array(astuple(found)) - _LEAST) / (_GREATEST - _LEAST)
     index = _OUTER_OFFSET + _OUTER @ expit(_INNER_OFFSET + scaled @ _INNER)
@@ -101,16 +117,14 @@ def _checked(reference: Sound, test: Sound, sample_rate: int) -> tuple[np.ndarra
     """Both as one array (2, samples), and the rate; or a ValueError that says what is wrong."""
     if not (0 < sample_rate < np.inf and sample_rate == int(sample_rate)):
         raise ValueError(f"sample_rate is {sample_rate}: expected a whole number of Hz above 0")
-    named = {"reference": np.asarray(reference), "test": np.asarray(test)}
-    for name, sound in named.items():
-        _refuse_unfit(name, sound)
-    lengths = [len(sound) for sound in named.values()]
-    if lengths[0] != lengths[1]:
+    reference = audio.check(reference, "reference", peak=LOUDEST)
+    test = audio.check(test, "test", peak=LOUDEST)
+    if len(reference) != len(test):
         raise ValueError(
-            f"reference has {lengths[0]} samples and test {lengths[1]}: expected equally many; "
+            f"reference has {len(reference)} samples and test {len(test)}: expected equally many; "
             "cut or pad one of them so that they lie on each other"
         )
-    pair = np.stack([sound.astype(np.float64) for sound in named.values()])
+    pair = np.stack([reference, test]).astype(np.float64)
     peak, peak_of_test = np.abs(pair).max(1)
     if peak_of_test < audio.SILENCE <= peak:
         raise ValueError(
@@ -120,30 +134,8 @@ def _checked(reference: Sound, test: Sound, sample_rate: int) -> tuple[np.ndarra
     return pair, int(sample_rate)
 
 
-def _refuse_unfit(name: str, sound: np.ndarray) -> None:
-    if sound.ndim != 1:
-        raise ValueError(
-            f"{name} has shape {sound.shape}: expected (samples,); mix channels down or grade each"
-        )
-    if not len(sound):
-        raise ValueError(f"{name} is empty: expected at least one sample")
-    if sound.dtype.kind not in "fiu":
-        raise ValueError(f"{name} is of type {sound.dtype}: expected real numbers")
-    if bad := int(np.count_nonzero(~np.isfinite(sound))):
-        raise ValueError(f"{name} holds {bad} values that are NaN or infinite: repair them first")
-    if (peak := float(np.abs(sound.astype(np.float64)).max())) > LOUDEST:
-        raise ValueError(
-            f"{name} has a peak of {peak:.6g}: expected full scale at 1; divide 16-bit samples "
-            "by 32768"
-        )
-
-
-def _at_48_khz(pair: np.ndarray, rate: int) -> np.ndarray:
-    return audio.resample(pair, rate, ear.RATE).astype(np.float64, copy=False)
-
-
 def _repeated(pair: np.ndarray) -> np.ndarray:
-    """(2, samples) at 48 kHz, again and again where it is too short to grade; see `odg`."""
+    """A pair (2, samples) at 48 kHz, repeated where it is too short to grade; see `odg`."""
     length = pair.shape[1]
     if length >= SHORT and settled(counting(pair[0])).sum() >= FEW:
         return pair

@@ -1,7 +1,8 @@
-"""What the brain makes of excitation: patterns adapted to each other, modulation, loudness.
+"""What PEAQ reads off two excitations: adapted patterns, modulation, loudness, and differences.
 
-BS.1387-1, section 3, read as in Kabal (2002), section 4. Excitations are energies relative to
-0 dB SPL, (frames, 109); so are all other arrays unless another shape is stated.
+The first half prepares the excitations (BS.1387-1, annex 2, section 3, read as in Kabal (2002),
+section 4); the second half compares them (annex 2, section 4). Excitations are energies relative
+to 0 dB SPL, (frames, 109), and so is every array whose shape is not stated.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from scipy import sparse
 
 from samplevae_lib.metrics.peaq.ear import BANDS, HOP, RATE, STEP, bands, decays, follow
 
-_AT_100_HZ = 0.050  # seconds
-_BELOW, _ABOVE = 3, 4  # neighbours with which a band's correction is averaged
+_AT_100_HZ = 0.050  # seconds: time constant of all running means here, in a band at 100 Hz
+_BELOW, _ABOVE = 3, 4  # how many bands below and above a band's correction is averaged with
 
 
 class Modulation(NamedTuple):
-    """How fast each band's envelope moves for its size, and the envelope's leaky mean.
+    """How each band's envelope moves; the envelope is excitation to the power of 0.3.
 
-    The envelope is excitation to the power of 0.3.
+    degree: how fast it moves in relation to its size. mean: its running mean.
     """
 
     degree: np.ndarray
@@ -29,9 +30,10 @@ class Modulation(NamedTuple):
 
 
 def adapted(reference: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both excitations without what differs slowly: their level and their colour.
+    """Both excitations freed of slow differences, which the ear gets used to: level and colour.
 
-    Section 3.1; Kabal, 4.1.
+    reference, test: lasting excitations. The louder one is brought down to the level of the other,
+    first as a whole, then band by band. Section 3.1; Kabal, 4.1.
     """
     reference, test = _at_one_level(reference, test)
     decay = decays(_AT_100_HZ)
@@ -42,7 +44,7 @@ def adapted(reference: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def modulation(spread: np.ndarray) -> Modulation:
-    """Of excitation that does not last in time. Section 3.2; Kabal, 4.2."""
+    """How the envelopes of a spread (not lasting) excitation move. Section 3.2; Kabal, 4.2."""
     envelope, decay = spread**0.3, decays(_AT_100_HZ)
     speed = RATE / HOP * np.abs(np.diff(envelope, axis=0, prepend=0))
     mean = follow(envelope, decay, 1 - decay)
@@ -50,48 +52,20 @@ def modulation(spread: np.ndarray) -> Modulation:
 
 
 def loudness(lasting: np.ndarray) -> np.ndarray:
-    """Of each frame in sone, (frames,). Section 3.3."""
+    """Loudness of each frame of a lasting excitation in sone, (frames,). Section 3.3."""
     threshold, index, scale = _hearing()
     sones = scale * ((1 - index + index * lasting / threshold) ** 0.23 - 1)
     return 24 / BANDS * np.maximum(sones, 0).sum(1)
 
 
-def _at_one_level(reference: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The louder of both brought down to the other, in each frame."""
-    decay = decays(_AT_100_HZ)
-    slow, slow_test = (follow(e, decay, 1 - decay) for e in (reference, test))
-    ratio = np.square(np.sqrt(slow * slow_test).sum(1) / slow_test.sum(1))[:, None]
-    return reference / np.maximum(ratio, 1), test * np.minimum(ratio, 1)
-
-
-def _among_neighbours(values: np.ndarray) -> np.ndarray:
-    return (_neighbours() @ values.T).T
-
-
-@cache
-def _neighbours() -> sparse.csr_array:
-    """(109, 109): averages each band with three below and four above, as far as there are any."""
-    away = np.arange(BANDS) - np.arange(BANDS)[:, None]
-    near = (away >= -_BELOW) & (away <= _ABOVE)
-    return sparse.csr_array(near / near.sum(1, keepdims=True))
-
-
-@cache
-def _hearing() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Excitation at the threshold of hearing, its index, and the scale of sones; (109,) each."""
-    hertz = bands().centre
-    threshold = 10 ** (0.364 * (hertz / 1000) ** -0.8)
-    level = -2 - 2.05 * np.arctan(hertz / 4000) - 0.75 * np.arctan((hertz / 1600) ** 2)
-    index = 10 ** (level / 10)
-    return threshold, index, 1.07664 * (threshold / (1e4 * index)) ** 0.23
-
-
 def modulation_difference(
     reference: Modulation, test: Modulation
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """In per cent, even and with lost modulation counting a tenth; the frame's weight. (frames,)
+    """How differently the envelopes of both sounds move: three times (frames,).
 
-    Section 4.2, equations 63 to 65.
+    The mean difference in per cent; the same where modulation that the test has lost counts a
+    tenth of what it has gained; and how much a frame weighs in the mean over time, since the motion
+    of a very soft frame is not noticed. Section 4.2, equations 63 to 65.
     """
     away = np.abs(test.degree - reference.degree)
     part = np.where(test.degree >= reference.degree, 1, 0.1) * away / (0.01 + reference.degree)
@@ -102,10 +76,11 @@ def modulation_difference(
 def noise_loudness(
     reference: np.ndarray, test: np.ndarray, moved: Modulation, moved_test: Modulation
 ) -> np.ndarray:
-    """Loudness in sone of what adapted excitation the test has over the reference, (frames,).
+    """Loudness of what the test has more than the reference, in sone, (frames,).
 
-    Partly masked by the reference, and heard the better the more it moves. Section 4.3, equations
-    66 to 68.
+    reference, test: excitations as `adapted` returns them. moved, moved_test: their modulation; the
+    more a sound moves, the better the addition is heard. The reference masks a part of it. Section
+    4.3, equations 66 to 68.
     """
     scale, scale_test = (0.15 * m.degree + 0.5 for m in (moved, moved_test))
     heard = scale * reference
@@ -116,14 +91,18 @@ def noise_loudness(
 
 
 def noise_to_mask(error: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Energy of the error over what the reference masks: (frames, 109). Sections 2.1.9 and 4.5."""
+    """Energy of the error over the energy that the reference masks. Sections 2.1.9 and 4.5.
+
+    error: energies in bands. reference: its lasting excitation.
+    """
     return error / reference * _masking()
 
 
 def detection(reference: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Chance that a difference is noticed, and steps just noticeable it makes up: (frames,) each.
+    """Chance that a difference is noticed, and its size in just noticeable steps: (frames,) each.
 
-    Section 4.7, equations 73 to 78, for one ear.
+    reference, test: lasting excitations. The bands' chances are combined as if they were
+    independent. Section 4.7, equations 73 to 78, for one ear.
     """
     level, level_test = 10 * np.log10(reference), 10 * np.log10(test)
     away = level - level_test
@@ -134,16 +113,53 @@ def detection(reference: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.n
     return 1 - missed.prod(1), (np.abs(np.trunc(away)) / step).sum(1)
 
 
-def _just_noticeable(level: np.ndarray) -> np.ndarray:
-    """Step in dB at a level in dB; at 0 dB and below there is nothing to notice. Equation 74."""
-    heard = np.maximum(level, 1e-3)
-    slow = 9.01033e-11 * heard + 5.05622e-6
-    slow = ((slow * heard - 0.00102438) * heard + 0.0550197) * heard - 0.198719
-    return np.where(level > 0, 5.95072 * (6.39468 / heard) ** 1.71332 + slow, 1e30)
+def _at_one_level(reference: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both excitations at one level: in each frame the louder one is brought down to the other."""
+    decay = decays(_AT_100_HZ)
+    slow, slow_test = (follow(e, decay, 1 - decay) for e in (reference, test))
+    ratio = np.square(np.sqrt(slow * slow_test).sum(1) / slow_test.sum(1))[:, None]
+    return reference / np.maximum(ratio, 1), test * np.minimum(ratio, 1)
+
+
+def _among_neighbours(values: np.ndarray) -> np.ndarray:
+    """Each band's value averaged with those of its neighbours."""
+    return (_neighbours() @ values.T).T
+
+
+@cache
+def _neighbours() -> sparse.csr_array:
+    """Weights (109, 109) of a mean over a band, three below and four above, where there are any."""
+    away = np.arange(BANDS) - np.arange(BANDS)[:, None]
+    near = (away >= -_BELOW) & (away <= _ABOVE)
+    return sparse.csr_array(near / near.sum(1, keepdims=True))
+
+
+@cache
+def _hearing() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What loudness is computed with, (109,) each. Section 3.3.
+
+    The excitation at the threshold of hearing, the threshold index, and the factor to sone.
+    """
+    hertz = bands().centre
+    threshold = 10 ** (0.364 * (hertz / 1000) ** -0.8)
+    level = -2 - 2.05 * np.arctan(hertz / 4000) - 0.75 * np.arctan((hertz / 1600) ** 2)
+    index = 10 ** (level / 10)
+    return threshold, index, 1.07664 * (threshold / (1e4 * index)) ** 0.23
 
 
 @cache
 def _masking() -> np.ndarray:
-    """By how much masking lies below excitation, as a ratio of energies, (109,). Equation 25."""
+    """How far below the excitation the mask lies, as a ratio of energies, (109,). Equation 25."""
     bark = STEP * np.arange(BANDS)
     return 10 ** (np.where(bark <= 12, 3, 0.25 * bark) / 10)
+
+
+def _just_noticeable(level: np.ndarray) -> np.ndarray:
+    """The smallest step in dB that is noticed at a level in dB. Equation 74.
+
+    At 0 dB and below it is so large that nothing is ever noticed.
+    """
+    heard = np.maximum(level, 1e-3)
+    slow = 9.01033e-11 * heard + 5.05622e-6
+    slow = ((slow * heard - 0.00102438) * heard + 0.0550197) * heard - 0.198719
+    return np.where(level > 0, 5.95072 * (6.39468 / heard) ** 1.71332 + slow, 1e30)

@@ -1,6 +1,7 @@
 """What PEAQ reads off two spectra, frame by frame: energies, bandwidths, the error's harmonics.
 
-BS.1387-1, sections 4.4, 4.5 and 4.8; where the standard leaves it open, as GstPEAQ 0.6.1 does.
+BS.1387-1, annex 2, sections 4.4, 4.5 and 4.8. Where the standard leaves something open, this does
+as GstPEAQ 0.6.1 does.
 """
 
 from __future__ import annotations
@@ -14,14 +15,19 @@ from scipy import fft
 from samplevae_lib.metrics.peaq import ear
 
 _BLOCK = 128  # frames at a time: few enough to stay in the processor's cache
-_TOP = 921  # from this bin on (21.6 kHz) the test is taken for noise
+_TOP = 921  # from this bin on (21.6 kHz) all that the test holds is taken for noise
 _LAGS = 256
-_ENERGY = 8000 / 32768**2  # of a frame's later half, from which on its error has harmonics
+_ENERGY = 8000 / 32768**2  # a frame whose second half holds less is too weak to have harmonics
 
 
 class Spectra(NamedTuple):
-    """Energies per band, (frames, 109), of the reference, the test and the error between them;
-    bandwidths in bins, (frames,); harmonics of the error, (frames,), NaN where both are too weak.
+    """What is read off the spectra of a pair.
+
+    reference, test, error: energies in bands, (frames, 109); the error is the difference of the
+        magnitudes.
+    width, test_width: bandwidths in bins, (frames,).
+    harmonics: how regularly the error recurs along frequency, (frames,); NaN where both sounds are
+        too weak to tell.
     """
 
     reference: np.ndarray
@@ -33,7 +39,7 @@ class Spectra(NamedTuple):
 
 
 def spectra_of(reference: np.ndarray, test: np.ndarray) -> Spectra:
-    """Of two signals at 48 kHz of one length, (samples,) each."""
+    """Read the spectra of two signals at 48 kHz, (samples,) each and equally long."""
     pair = ear.frames(reference), ear.frames(test)
     starts = range(0, len(pair[0]), _BLOCK)
     blocks = [_block(*(cut[start : start + _BLOCK] for cut in pair)) for start in starts]
@@ -41,10 +47,11 @@ def spectra_of(reference: np.ndarray, test: np.ndarray) -> Spectra:
 
 
 def widths(reference: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bandwidths in bins: energies per bin, (frames, 1025) → (frames,) each. Section 4.4.
+    """Bandwidths of both sounds in bins: energies (frames, 1025) twice → (frames,) twice.
 
-    How far up the reference stands 10 dB, and no higher than that the test 5 dB, over the test's
-    noise.
+    The test's strongest bin above 21.6 kHz is the noise. The reference reaches up to the highest
+    bin that is 10 dB above it; the test up to the highest one, within the reference's bandwidth,
+    that is 5 dB above it. Section 4.4.
     """
     noise = test[:, _TOP:-1].max(1, keepdims=True)
     width = _highest(reference[:, :_TOP] > 10 * noise)
@@ -53,16 +60,17 @@ def widths(reference: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def harmonics(reference: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """How regularly the error recurs along frequency: energies (frames, 1025) → (frames,).
+    """How regularly the error recurs along frequency: energies (frames, 1025) twice → (frames,).
 
-    The highest peak in the spectrum of the autocorrelation of log(test / reference). Section 4.8,
-    but the mean taken off before the window, as Kabal proposes and GstPEAQ does. 0 where that is
-    undefined: without any error, and where only one of the two has nothing in some bin.
+    It is the highest peak in the spectrum of the autocorrelation of log(test / reference).
+    Section 4.8, but with the mean removed before the window, as Kabal proposes and GstPEAQ does.
+    It is 0 where this is undefined: where there is no error at all, and where one of the two has no
+    energy in a bin in which the other one has some.
     """
     reference, test = (energy[:, 1 : 2 * _LAGS] for energy in (reference, test))
     known = ((reference > 0) == (test > 0)).all(1)
     error = np.subtract(*(np.log(np.where(e > 0, e, 1)) for e in (test, reference)))
-    # The outer ear lets nothing of 0 Hz through, so that there is no error.
+    # The outer ear lets nothing of 0 Hz through, so the error is 0 in that bin.
     alike = _correlation(np.pad(error, ((0, 0), (1, 0))))
     alike -= alike.mean(1, keepdims=True)
     peaks = np.square(np.abs(fft.rfft(alike * _lag_window())))
@@ -71,6 +79,7 @@ def harmonics(reference: np.ndarray, test: np.ndarray) -> np.ndarray:
 
 
 def _block(reference: np.ndarray, test: np.ndarray) -> Spectra:
+    """The spectra of some frames, (frames, 2048) of each sound."""
     bins, test_bins = ear.power(reference), ear.power(test)
     error = np.square(np.sqrt(bins) - np.sqrt(test_bins))
     late = (np.square(cut[:, ear.HOP :]).sum(1) for cut in (reference, test))
@@ -83,12 +92,15 @@ def _block(reference: np.ndarray, test: np.ndarray) -> Spectra:
 
 
 def _highest(marked: np.ndarray) -> np.ndarray:
-    """One more than the last marked bin, 0 without any: (frames, bins) → (frames,)."""
+    """Number of the highest marked bin, counted from 1, or 0: (frames, bins) → (frames,)."""
     return np.where(marked.any(1), marked.shape[1] - marked[:, ::-1].argmax(1), 0)
 
 
 def _correlation(error: np.ndarray) -> np.ndarray:
-    """Of bins 0 to 255 with those up to 255 further on, from −1 to 1: (frames, 512) → (…, 256)."""
+    """Normalised autocorrelation of the error along frequency: (frames, 512) → (frames, 256).
+
+    Bins 0 to 255 are compared with as many bins that begin 0 to 255 bins higher; from −1 to 1.
+    """
     first = fft.rfft(error[:, :_LAGS], 2 * _LAGS)
     product = fft.irfft(fft.rfft(error) * first.conj())[:, :_LAGS]
     sums = np.pad(np.square(error).cumsum(1), ((0, 0), (1, 0)))
@@ -100,4 +112,5 @@ def _correlation(error: np.ndarray) -> np.ndarray:
 
 @cache
 def _lag_window() -> np.ndarray:
+    """A Hann window over the lags, (256,), scaled as in GstPEAQ."""
     return np.sqrt(2 / 3) * 2 * np.hanning(_LAGS) / _LAGS

@@ -1,7 +1,7 @@
-"""The eleven model output variables of PEAQ's basic version.
+"""The eleven model output variables of PEAQ's basic version: one number each for a pair of sounds.
 
-BS.1387-1, sections 4 and 5; where the standard leaves it open, as GstPEAQ 0.6.1 does, but that a
-mean over nothing is 0 (peaqb-fast's rule) and not NaN.
+BS.1387-1, annex 2, sections 4 and 5. Where the standard leaves something open, this does as GstPEAQ
+0.6.1 does, with one exception: a mean over no frames is 0, as in the program peaqb-fast, not NaN.
 """
 
 from __future__ import annotations
@@ -22,18 +22,24 @@ from samplevae_lib.metrics.peaq.perception import (
 )
 from samplevae_lib.metrics.peaq.spectra import Spectra, spectra_of
 
-_SETTLED = 24  # frames, half a second: until then leaky means are not worth counting
-_HEARD = 200 / 32768  # sum of five absolute samples, from which on a frame is heard
-_WIDE = 346  # bins, 8.1 kHz: a reference that reaches no further says nothing on bandwidth
-_NOTICED = 10**0.15  # 1.5 dB: error over mask from which on a frame counts as disturbed
+_SETTLED = 24  # frames, half a second: so long running means still depend on how they began
+_HEARD = 200 / 32768  # a sound begins and ends where five absolute samples add up to this
+_WIDE = 346  # bins, 8.1 kHz: frames whose reference reaches no further do not count for bandwidth
+_NOTICED = 10**0.15  # 1.5 dB: a frame counts as disturbed where error over mask is above this
 
 
 @dataclass(frozen=True)
 class Variables:
-    """Under the standard's names and in its order (section 6.2).
+    """The variables under the standard's names and in its order (section 6.2).
 
-    Bandwidths in bins of 23.4 Hz, noise to mask in dB, modulation differences in per cent, noise
-    loudness in sone, block distortion (ADB) as log10 of steps just noticeable.
+    BandwidthRefB, BandwidthTestB: mean bandwidths, in bins of 23.4 Hz.
+    TotalNMRB: energy of the error over what the reference masks, in dB.
+    WinModDiff1B, AvgModDiff1B, AvgModDiff2B: how differently the envelopes move, in per cent.
+    ADBB: how far the noticed frames differ, as log10 of just noticeable steps.
+    EHSB: how regularly the error recurs along frequency, that is, whether it has a pitch.
+    RmsNoiseLoudB: loudness of what the test has too much, in sone.
+    MFPDB: the greatest chance that a difference is noticed, 0 … 1.
+    RelDistFramesB: share of the frames in which an error stands out of the mask.
     """
 
     BandwidthRefB: float
@@ -50,7 +56,7 @@ class Variables:
 
 
 def variables_of(reference: np.ndarray, test: np.ndarray) -> Variables:
-    """Of two signals at 48 kHz of one length, (samples,) each, full scale at 1."""
+    """The variables of two signals at 48 kHz, (samples,) each, equally long, full scale at 1."""
     seen, counted = spectra_of(reference, test), counting(reference)
     heard, heard_test = ear.hear(seen.reference), ear.hear(seen.test)
     return Variables(
@@ -63,10 +69,10 @@ def variables_of(reference: np.ndarray, test: np.ndarray) -> Variables:
 
 
 def counting(reference: np.ndarray) -> np.ndarray:
-    """Frames from the first to the last in which the reference is heard, (frames,) of bool.
+    """Which frames count: from the first to the last in which the reference is heard, (frames,).
 
-    Section 5.2, data boundary; from the reference alone. One that is never heard counts as a
-    whole: what the test adds to silence is then measured all the same.
+    Section 5.2, "data boundary". Where the reference is never heard all frames count, so that what
+    the test adds to silence is measured, too.
     """
     level = np.abs(np.pad(reference, (0, 4)))
     sums = sum(level[start : start + len(reference)] for start in range(5))
@@ -77,12 +83,12 @@ def counting(reference: np.ndarray) -> np.ndarray:
 
 
 def settled(counted: np.ndarray) -> np.ndarray:
-    """Those of the frames that count after the clip's first half second. Section 5.2."""
+    """Of the frames that count, those behind the clip's first half second. Section 5.2."""
     return counted & (np.arange(len(counted)) >= _SETTLED)
 
 
 def _of_bandwidth(seen: Spectra, counted: np.ndarray) -> dict[str, float]:
-    """Section 4.4: over the frames in which the reference has bandwidth at all."""
+    """Mean bandwidths over the frames whose reference reaches above 8.1 kHz. Section 4.4."""
     wide = counted & (seen.width > _WIDE)
     return {
         "BandwidthRefB": _mean(seen.width[wide]),
@@ -91,7 +97,7 @@ def _of_bandwidth(seen: Spectra, counted: np.ndarray) -> dict[str, float]:
 
 
 def _of_masking(ratio: np.ndarray) -> dict[str, float]:
-    """Sections 4.5 and 4.6, from error over mask, (frames, 109)."""
+    """From error over mask, a ratio of energies (frames, 109). Sections 4.5 and 4.6."""
     return {
         "TotalNMRB": float(10 * np.log10(ratio.mean())),
         "RelDistFramesB": _mean(ratio.max(1) > _NOTICED),
@@ -101,7 +107,11 @@ def _of_masking(ratio: np.ndarray) -> dict[str, float]:
 def _of_modulation(
     heard: ear.Excitation, heard_test: ear.Excitation, counted: np.ndarray
 ) -> dict[str, float]:
-    """Sections 4.2 and 4.3, over frames that are settled; noise only once both were loud."""
+    """Modulation differences and noise loudness. Sections 4.2 and 4.3.
+
+    Over the frames behind the first half second; noise loudness also not before both sounds have
+    once been loud enough (`_after_loud`).
+    """
     late = settled(counted)
     moved, moved_test = modulation(heard.spread), modulation(heard_test.spread)
     even, uneven, weight = (v[late] for v in modulation_difference(moved, moved_test))
@@ -116,26 +126,37 @@ def _of_modulation(
 
 
 def _of_detection(chance: np.ndarray, steps: np.ndarray) -> dict[str, float]:
-    """Section 4.7: the greatest chance, smoothed, and the steps in frames with a difference."""
+    """The greatest chance of detection, smoothed over time, and the block distortion. Section 4.7.
+
+    chance, steps: (frames,), as `detection` gives them.
+    """
     smooth = ear.follow(chance[:, None], np.array([0.9]), 0.1)
     return {"MFPDB": float(smooth.max()), "ADBB": _block_distortion(steps[chance > 0.5])}
 
 
 def _block_distortion(steps: np.ndarray) -> float:
-    """log10 of the mean; 0 without a noticed frame, −0.5 where no band is off by 1 dB."""
+    """log10 of the mean number of just noticeable steps over the frames that were noticed.
+
+    0 where no frame was noticed; −0.5 where frames were, but no band differs by a whole dB.
+    """
     if not steps.any():
         return -0.5 if len(steps) else 0.0
     return float(np.log10(steps.mean()))
 
 
 def _after_loud(reference: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Frames three and more after both first reach 0.1 sone: (frames,). Section 5.2."""
+    """Frames that come three or more after both sounds first reach 0.1 sone: (frames,).
+
+    Section 5.2. reference, test: lasting excitations, (frames, 109).
+    """
     loud = np.minimum(loudness(reference), loudness(test)) > 0.1
     return np.pad(np.logical_or.accumulate(loud), (3, 0))[: len(loud)]
 
 
 def _windowed(values: np.ndarray) -> float:
-    """Root mean square over windows of four frames of their mean root squared. Section 5.2."""
+    """Windowed average (section 5.2): the mean root of four frames, to the fourth power, averaged
+    over all positions of that window; then the square root.
+    """
     if len(values) < 4:
         return 0.0
     roots = np.lib.stride_tricks.sliding_window_view(np.sqrt(values), 4).mean(1)
