@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from samplevae_lib.metrics import Interval, interval, judged, listed
+from samplevae_lib.metrics import Interval, interval, listed
 from samplevae_lib.metrics.ratings import grades, rate, summary
 from samplevae_lib.spectral import Spectrogram
 
@@ -93,15 +93,3 @@ def test_named_values_are_listed_as_numbers_text_or_intervals():
     assert listed(pd.Series({"x": 0.5, "y": 1.0}), form=".0%") == "x 50%, y 100%"
     assert listed({"x": -12.34}, form=".1f", unit="dB") == "x -12.3 dB"
     assert listed({}) == ""
-
-
-@pytest.mark.parametrize(("worst", "verdict"), [(0.5, True), (0.89, True), (0.9, None), (2, None)])
-def test_models_that_have_not_learnt_give_no_verdict(worst, verdict):
-    found, told = judged(np.bool_(True), {"one": 0.1, "other": worst})
-    assert found is verdict
-    assert f"one 0.10, other {worst}" in told
-
-
-def test_a_claim_that_does_not_hold_is_judged_as_well():
-    assert judged(False, {"one": 0.5})[0] is False
-    assert judged(False, {"one": 0.5}, below=0.5)[0] is None

@@ -26,11 +26,11 @@ from samplevae_lib.metrics.latents import (
     one_nn_accuracy,
 )
 from samplevae_lib.metrics.peaq.grade import odg
-from samplevae_lib.metrics.ratings import Interval, interval, judged, listed
+from samplevae_lib.metrics.ratings import Interval, interval, listed
 
 __all__ = [
     "Interval", "centres", "decimation_residual", "dominant_frequency", "drift", "fingerprint",
-    "fingerprint_similarity", "folded", "htk_mfcc", "interval", "judged", "listed",
+    "fingerprint_similarity", "folded", "htk_mfcc", "interval", "listed",
     "log_spectral_distance", "odg", "one_nn", "one_nn_accuracy", "pairwise_dtw", "residual_db",
     "snr_db", "spectral_convergence",
 ]  # fmt: skip

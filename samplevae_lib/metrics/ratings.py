@@ -130,28 +130,6 @@ def listed(values: Mapping[str, object] | pd.Series, *, form: str = ".2f", unit:
     return ", ".join(f"{name} {_written(value, form)}{behind}" for name, value in values.items())
 
 
-def judged(
-    holds: bool, errors: Mapping[str, float], *, below: float = 0.9
-) -> tuple[bool | None, str]:
-    """A verdict that rests on trained models, but only if all of them have learnt.
-
-    holds: whether the claim holds by what the models do.
-    errors: for each model its error on held-out sounds, in shares of what silence would have.
-    below: how large a share still counts as learnt.
-
-    Returns the verdict, None (not to be judged) where a model's error is `below` or more, and the
-    words that tell of the errors, to be put behind the evidence.
-
-    >>> from samplevae_lib.metrics import judged
-    >>> judged(True, {"dilated": 0.31, "hybrid": 0.42})
-    (True, "; held-out error in shares of silence's: dilated 0.31, hybrid 0.42")
-    >>> judged(True, {"dilated": 0.31, "hybrid": 0.97})[0] is None
-    True
-    """
-    learnt = max(errors.values()) < below
-    told = f"; held-out error in shares of silence's: {listed(errors)}"
-    return (bool(holds) if learnt else None), told
-
 
 def _written(value: object, form: str) -> str:
     return format(value, form) if isinstance(value, float | np.floating | Interval) else str(value)

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from samplevae_lib import on_first_use
 from samplevae_lib.spectral import FLOOR_DB, decibels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+__getattr__ = on_first_use(__name__, "curves", "scatter", "spectrograms", "waveforms")
 
 # Okabe and Ito (2008): told apart with any kind of colour vision.
 COLOURS = (

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from samplevae_lib.widgets.audition import Audition, compare
 from samplevae_lib.widgets.morph import Morph
-from samplevae_lib.widgets.notice import set_notice
+from samplevae_lib.widgets.page import set_notice
 
 __all__ = ["Audition", "Morph", "compare", "set_notice"]

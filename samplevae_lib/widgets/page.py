@@ -20,6 +20,17 @@ _START = """document.querySelectorAll("#{name}").forEach((root) => {{
 }});"""
 
 
+_said = {"notice": ""}
+
+
+def set_notice(text: str) -> None:
+    """Put this text above all widgets that follow, such as that nothing in them is trained.
+
+    An empty text takes the line away again.
+    """
+    _said["notice"] = text
+
+
 def embedded(kind: str, content: str, **data: object) -> str:
     """The HTML of a widget: its style, its element, and the script that starts it.
 
@@ -32,8 +43,9 @@ def embedded(kind: str, content: str, **data: object) -> str:
         for suffix in ("css", "js")
     )
     attributes = "".join(f' data-{key}="{escape(str(value))}"' for key, value in data.items())
+    notice = f"<p><b>{escape(_said['notice'])}</b></p>" if _said["notice"] else ""
     return (
-        f'<style>{style}</style><div id="{name}" class="sv-{kind}"{attributes}>{content}</div>'
+        f'{notice}<style>{style}</style><div id="{name}" class="sv-{kind}"{attributes}>{content}</div>'
         f"<script>{_START.format(name=name, script=script)}</script>"
     )
 
