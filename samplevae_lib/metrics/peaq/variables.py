@@ -83,7 +83,7 @@ def counting(reference: np.ndarray) -> np.ndarray:
 
 
 def settled(counted: np.ndarray) -> np.ndarray:
-    """Of the frames that count, those behind the clip's first half second. Section 5.2."""
+    """Which frames count and lie behind the first half second of the clip. Section 5.2."""
     return counted & (np.arange(len(counted)) >= _SETTLED)
 
 
