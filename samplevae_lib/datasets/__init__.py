@@ -7,6 +7,7 @@ import inspect
 import os
 from pathlib import Path
 
+from samplevae_lib import on_first_use
 from samplevae_lib.datasets import download, folder
 from samplevae_lib.datasets.dataset import Dataset, Problem
 from samplevae_lib.datasets.store import DATA, StandInWarning
@@ -14,6 +15,7 @@ from samplevae_lib.settings import PROFILES
 
 NAMES = ("signals", "digits", "drums", "notes")
 
+__getattr__ = on_first_use(__name__, "signals")
 __all__ = ["DATA", "NAMES", "PROFILES", "Dataset", "Problem", "StandInWarning", "load"]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from samplevae_lib import on_first_use
 from samplevae_lib.inversion import (
     constant_q,
     degli,
@@ -22,6 +23,7 @@ from samplevae_lib.inversion.vocoder import available, unheard
 from samplevae_lib.progress import track
 from samplevae_lib.spectral import Signal, Spectrogram
 
+__getattr__ = on_first_use(__name__, "comparison", "log_mel")
 __all__ = ["METHODS", "Method", "available", "invert", "linear", "unheard"]
 
 _CHUNK = 8  # clips at a time: what one iteration touches stays in the cache
