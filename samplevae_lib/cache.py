@@ -28,7 +28,12 @@ _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def key(**parts: Any) -> str:
-    """A digest of named parts: plain values, arrays, tensors, datasets, functions, dataclasses."""
+    """A digest of named parts: plain values, arrays, tensors, datasets, functions, dataclasses.
+
+    >>> from samplevae_lib import cache
+    >>> cache.key(rate=0.1, layers=[4, 8]) == cache.key(layers=[4, 8], rate=0.1)
+    True
+    """
     described = {name: describe(part, name) for name, part in parts.items()}
     text = json.dumps(described, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -60,7 +60,10 @@ class Progress:
 
 
 def track(items: Iterable[Item], label: str, *, total: int | None = None) -> Iterator[Item]:
-    """Yield the items and show how far along it is."""
+    """Yield the items and show how far along it is.
+
+    label: what the bar is called. total: how many there are, where the items don't say.
+    """
     if total is None and hasattr(items, "__len__"):
         total = len(items)
     with Progress(label, total) as progress:

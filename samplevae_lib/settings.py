@@ -71,7 +71,15 @@ _TAKEN = {*dir(Settings), "notebook", "profile"}
 
 
 def load(notebook: str, profile: str, *, file: Path | None = None) -> Settings:
-    """The settings of a notebook, by its number ("04") or name ("04_spoken_digits")."""
+    """The settings of a notebook under a profile.
+
+    notebook: its number ("04") or name ("04_spoken_digits"). profile: one of PROFILES. file: other
+    settings than the project's.
+
+    >>> from samplevae_lib import settings
+    >>> settings.load("04", "paper").dimensions
+    20
+    """
     if profile not in PROFILES:
         raise SettingsError(f"unknown profile {profile!r}; known are {', '.join(PROFILES)}")
     file = file or paths.settings()

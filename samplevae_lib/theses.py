@@ -168,6 +168,8 @@ def stated(id: str) -> dict[str, float | str | None]:
 def beside(id: str, ours: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     """Our table with the thesis's columns next to ours, and every value that can be compared.
 
+    id: of the table. ours: a DataFrame whose index names the rows.
+
     Rows meet by their index, columns by their name. What only one side has stays, with a gap.
     """
     _refuse_repeated(id, ours)

@@ -92,7 +92,7 @@ def _cells(notebook: Path) -> Mapping[int, ast.Module]:
 
 
 def _recorded(tree: ast.Module) -> set[str]:
-    """The ids that a cell records: texts in a cell that calls run.figure, run.table or run.claim."""
+    """The ids that a cell records: all texts in one that calls run.figure, .table or .claim."""
     called = {node.func.attr for node in ast.walk(tree) if _is_method_of_run(node)}
     if not called & set(_RECORDING):
         return set()
@@ -168,7 +168,7 @@ def place_of(name: str) -> str:
 
 
 def _object(name: str) -> object:
-    """What a dotted name leads to: modules first, then attributes; None where it leads nowhere."""
+    """The object of a dotted name, modules first, then attributes; None if there is none."""
     parts = name.split(".")
     for end in range(len(parts), 0, -1):
         try:

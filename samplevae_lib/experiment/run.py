@@ -135,7 +135,11 @@ class Run:
         part: str = "",
         data: Iterable[Dataset] | None = None,
     ) -> None:
-        """Save and show a figure. `data`: what it was made from, if not all that was loaded."""
+        """Save and show a figure under a registered id.
+
+        caption: a sentence for under it. part: a name where one id has several figures. data: the
+        datasets it was made from, if not all that were loaded.
+        """
         target = theses.target(id, self.notebook.number)
         used = self._used(data)
         if warnings := self._warnings(used):
@@ -156,8 +160,8 @@ class Run:
     ) -> None:
         """Save and show a table beside the thesis's numbers of the same id.
 
-        The index names the rows; rows and columns meet the thesis's by name. Settings that the
-        thesis states with its table are shown under it.
+        frame: its index names the rows; rows and columns meet the thesis's by name. Settings that
+        the thesis states with its table are shown under it. part, data: as for `figure`.
         """
         target = theses.target(id, self.notebook.number)
         merged, compared = theses.beside(id, frame)
@@ -251,7 +255,7 @@ class Run:
         self._files += [entry["file"], path.name]
 
     def _origin(self, used: Iterable[Dataset] | None) -> dict[str, Any]:
-        """What stands in every record: run, settings, seed, data source and commit."""
+        """The lines of every record: run, settings, seed, commit, weights and data used."""
         return {
             "notebook": self.notebook.name,
             "run": self.token,
@@ -271,7 +275,7 @@ class Run:
         return list(self._datasets if data is None else data)
 
     def _warnings(self, used: list[Dataset]) -> list[str]:
-        """What has to be written into a figure itself."""
+        """Texts to be written into a figure itself, so that they can't get lost."""
         found = ["smoke run: nothing here is trained"] if self.profile == paths.SMOKE else []
         if stand_ins := _stand_ins(used):
             found.append(f"made from stand-in {stand_ins}, not from recordings")

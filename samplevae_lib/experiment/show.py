@@ -43,7 +43,7 @@ def settings(chosen: Settings, **run: Any) -> None:
 
 
 def dataset(loaded: Dataset) -> None:
-    """What was loaded, and loudly so where it is not what it should be."""
+    """Say what was loaded, and loudly so where a stand-in takes the place of recordings."""
     rest = repr(loaded)[1:-1].removeprefix(f"{loaded.name}: ")
     text = f"<b>{escape(loaded.name)}</b>: {escape(rest)}"
     if loaded.source == "stand-in":

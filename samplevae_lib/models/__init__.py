@@ -45,7 +45,16 @@ def decode(model: nn.Module, latents: np.ndarray) -> np.ndarray:
 
 
 def reconstruct(model: nn.Module, audio: np.ndarray) -> np.ndarray:
-    """(items, samples) → what the model makes of them, by way of the latent."""
+    """(items, samples) → the model's reconstructions, (items, samples), by way of the latent.
+
+    >>> import numpy as np
+    >>> from samplevae_lib import models
+    >>> net = models.autoencoder.Autoencoder("convolutional", width=0.05)
+    >>> models.reconstruct(net, np.zeros((3, 512), np.float32)).shape
+    (3, 512)
+    >>> models.encode(net, np.zeros((3, 512), np.float32)).shape
+    (3, 16)
+    """
     return apply(model, lambda m, x: m.decode(_code(m, x)), audio)
 
 

@@ -32,8 +32,14 @@ def layers(
 ) -> pd.DataFrame:
     """One row a layer: what and how large it is, its parameters, and the length behind it.
 
-    Like the thesis, it prints a run of equal single-channel layers in one row. samples: length of
-    the signal that goes in.
+    kind, width, depth: as for `Autoencoder`. samples: length of the signal that goes in. As in the
+    thesis, a run of equal single-channel layers is one row.
+
+    >>> from samplevae_lib.models import tables
+    >>> tables.layers("convolutional", width=0.1)[["layer", "filters", "length"]].head(2)
+        layer  filters  length
+    0  conv1d       13    4096
+    1  conv1d       13    2048
     """
     import pandas as pd
 
@@ -59,7 +65,8 @@ def shrinking(kind: str) -> int:
 def measured_field(branch: int, *, depth: int = LAYERS) -> int:
     """Samples that move one output of a built dilation block through one branch (0 or 1).
 
-    depth: layers of the block. The other branch is held constant. In evaluation, for batch norm would mix all samples.
+    depth: layers of the block. The other branch is held constant, and the block is in evaluation,
+    for in training batch norm mixes all samples.
     """
     block = DilationBlock(1, 1, depth=depth).double().eval()
     with torch.no_grad():

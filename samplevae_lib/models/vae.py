@@ -68,7 +68,11 @@ class Classifier(nn.Sequential):
 
 
 class Reconstruction(NamedTuple):
-    """What a VAE makes of a batch; `logits` is None without a classifier."""
+    """A VAE's output for a batch.
+
+    audio: the reconstruction, shaped like the input. posterior: of z. z: (batch, dimensions), drawn
+    in training, the mean in evaluation. logits: (batch, classes), None without a classifier.
+    """
 
     audio: Tensor
     posterior: Posterior

@@ -121,7 +121,7 @@ def execute(job: Job) -> float:
 
 
 def unwritten(job: Job, token: str) -> str:
-    """What is missing of a finished run's files; empty when all is there."""
+    """Which files of a finished run are missing, as a sentence; empty when all are there."""
     record = read_json(_record(job))
     if record is None:
         return "it ended without run.finish(): there is no run.json"
@@ -184,7 +184,7 @@ def _outcome(job: Job, future: Future, stopping: bool) -> Outcome:
 
 
 def _remember(job: Job, status: dict[str, Any]) -> None:
-    """What the next run needs to skip this notebook, and to know how long it takes."""
+    """Write down what lets the next run skip this notebook, and tell how long it takes."""
     record = read_json(_record(job))
     stand_ins = [used["name"] for used in record["data"] if used["source"] == "stand-in"]
     state = {"key": job.key, "token": job.token, "stand_ins": stand_ins}

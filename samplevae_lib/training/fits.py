@@ -57,7 +57,7 @@ class Fit:
         )  # fmt: skip
 
     def asked(self) -> tuple[dict[str, Any], list[np.ndarray]]:
-        """What is to be done (settings, seed, layers), and the arrays it is done with.
+        """Settings, seed and layers that decide this fit, and the arrays it learns from.
 
         Unlike `key` this stays the same when code changes, and on another machine.
         """
@@ -104,7 +104,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fit that is done: its history, "shipped", "cached" or "trained", and seconds of training."""
+    """A fit that is done.
+
+    source: "shipped", "cached" or "trained". seconds: how long its training took.
+    """
 
     history: pd.DataFrame
     source: str
@@ -194,7 +197,7 @@ def _seconds(history: pd.DataFrame) -> float:
 
 
 def _say_how_long(fits: Mapping[Any, Fit], plan: Plan) -> None:
-    """What the training may take, where that is long: by what the shipped weights once took."""
+    """Announce a training of more than ten minutes, by what the shipped weights once took."""
     took = {one.name: one.seconds for one in weights.every(plan.notebook)} if plan.notebook else {}
     known = [took[name] for name in map(weights.file_name, fits) if name in took]
     minutes = sum(known) / max(1, min(plan.workers, len(fits))) / 60

@@ -41,7 +41,7 @@ class Diverged(ArithmeticError):
 
 
 def every_parameter(model: nn.Module) -> Iterable[nn.Parameter]:
-    """What a lone player trains."""
+    """All parameters of a model: what a player trains that plays alone."""
     return model.parameters()
 
 
@@ -104,8 +104,24 @@ def train(
 ) -> pd.DataFrame:
     """Train in place; returns one row an epoch: each term raw and weighted, the rates, seconds.
 
-    data, validation: arrays or tensors whose first axis counts the items. The first player's
-    loss is the one that is watched. Same seed, same machine: same numbers.
+    data, validation: arrays or tensors whose first axis counts the items. players: by name, in
+    the order of their turns; the first one's loss is the one that is watched. schedule: how long
+    and how fast. seed: of the order of the items and of all chance in the losses. checkpoint: a
+    folder for the state, from which a killed training goes on. device: "cpu" or "cuda"; a GPU if
+    there is one. Same seed, same machine: same numbers.
+
+    >>> import torch
+    >>> from samplevae_lib.training import Player, Schedule, train
+    >>> torch.manual_seed(0).initial_seed()
+    0
+    >>> x = torch.linspace(-1, 1, 64)[:, None]
+    >>> line = torch.nn.Linear(1, 1)
+    >>> def error(model, batch):
+    ...     return {"error": (model(batch[0]) - 2 * batch[0]).square().mean()}
+    >>> player = Player(error, {"error": 1.0}, rate=0.1)
+    >>> history = train(line, (x,), players={"line": player}, schedule=Schedule(30, 16))
+    >>> bool(history["train error"].iloc[-1] < 1e-3 < history["train error"].iloc[0])
+    True
     """
     loop = _Loop(model, players, schedule, seed, device)
     learnt, held_out = _tensors(data), _tensors(validation or ())
@@ -136,9 +152,9 @@ def train_model(
 ) -> pd.DataFrame:
     """`train` with one player whose rate falls along half a cosine to zero: a network, a VAE.
 
-    data, validation: as for `train`. terms, weights: of the loss, see `Player`. epochs: how often
-    every item is seen. batch: items a step. rate: of the optimiser at the beginning. clip: longest
-    gradient. optimiser, options: its name in OPTIMISERS and further arguments of it.
+    data, validation, seed, checkpoint: as for `train`. terms, weights: of the loss, see `Player`.
+    epochs: how often every item is seen. batch: items a step. rate: of the optimiser at the
+    beginning. clip: longest gradient. optimiser, options: its name in OPTIMISERS and further arguments of it.
     """
     player = Player(terms, weights, rate=rate, optimiser=optimiser, options=options or {})
     return train(
@@ -153,7 +169,7 @@ def train_model(
 
 
 class _Loop:
-    """What goes on between the first epoch and the last, and all of it that a checkpoint keeps."""
+    """All that a checkpoint keeps between two epochs, and the steps that change it."""
 
     def __init__(
         self,

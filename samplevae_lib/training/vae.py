@@ -27,11 +27,14 @@ def train_vae(
     clip: float = 1.0,
     shift: int = 0,
 ) -> pd.DataFrame:
-    """Fit to data and judge by what is held out; returns the history.
+    """Fit a VAE and judge it by what is held out; returns the history, a row an epoch.
 
-    data: rows and labels to learn from, and rows and labels held out. weights: of "error",
-    "divergence" and, for a model with a classifier, "classes". shift: rows are moved along their
-    last axis by at most so much, anew in every batch; what comes in is 0, silence.
+    data: rows (n, …) and labels (n,) to learn from, then rows and labels held out. weights: of
+    "error", "divergence" and, for a model with a classifier, "classes". rate: of Adam at the
+    beginning; it falls along half a cosine to zero. epochs: how often every row is seen. batch:
+    rows a step. clip: longest gradient. shift: rows are moved along their last axis by at most so
+    much, anew in every batch; the gap is filled with 0, silence. seed: of all chance. checkpoint:
+    a folder from which a killed training goes on.
     """
     rows, labels, others, other_labels = data
     terms = losses.labelled if "classes" in weights else losses.unlabelled

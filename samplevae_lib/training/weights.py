@@ -99,7 +99,8 @@ def keep(
 ) -> Shipped:
     """Write a fit's weights and its card; returns what was written.
 
-    card: what else is to stand in it (seed, history, seconds, commit, code …). half: keep matrices
+    identity, data: what it is served for, see `find`. card: what else is to stand in it (history,
+    seconds, commit, code …). half: keep matrices
     and kernels in half precision, at half the size; vectors and counters stay as they are.
     """
     from safetensors.numpy import save_file
@@ -118,7 +119,7 @@ def keep(
 
 
 def overview() -> str:
-    """A line for each shipped fit: notebook/name, size, training time, commit, state of the code."""
+    """A line for each shipped fit: name, size, training time, commit, how old its code is."""
     head = ("weights", "kB", "seconds of training", "commit", "trained by")
     rows = [head]
     for one in every():
@@ -162,12 +163,12 @@ def file_name(name: Any) -> str:
 
 
 def sums_of(arrays: Sequence[np.ndarray]) -> list[dict[str, Any]]:
-    """What tells one dataset from another, an entry for each array."""
+    """For each array its shape, size and eight sums, by which datasets are told apart."""
     return [_sums(np.asarray(array)) for array in arrays]
 
 
 def same_data(ours: Sequence[Mapping], theirs: Sequence[Mapping]) -> bool:
-    """Whether two datasets, each as `sums_of` has it, hold the same values, nearly digit for digit."""
+    """Whether two datasets, each as `sums_of` has it, hold nearly the same values."""
     if [entry["shape"] for entry in ours] != [entry["shape"] for entry in theirs]:
         return False
     return all(
