@@ -256,9 +256,9 @@ def through_mp3(audio: np.ndarray, sample_rate: int, kbps: float) -> tuple[np.nd
 
 
 def delay(reference: np.ndarray, test: np.ndarray) -> int:
-    """By how many samples, 0 to 4096, `test` is later than `reference`; both are (samples,).
+    """By how many samples, 0 to 4096, `test` is late: the shift at which the two correlate most.
 
-    It is the shift at which the two correlate most.
+    reference, test: (samples,) at one rate.
     """
     from scipy.fft import irfft, next_fast_len, rfft
 
@@ -269,7 +269,7 @@ def delay(reference: np.ndarray, test: np.ndarray) -> int:
 
 def _decode(path: str | os.PathLike, *, max_seconds: float) -> tuple[np.ndarray, int]:
     """All frames of a file, float32 (samples, channels), and its rate in Hz; or an `AudioError`."""
-    _refuse_no_file(path)
+    _refuse_no_file(Path(path))
     try:
         with sf.SoundFile(os.fsencode(path)) as file:  # bytes: a name need not be valid UTF-8
             _refuse_long(path, file.frames, file.samplerate, max_seconds)
@@ -285,10 +285,8 @@ def _decode(path: str | os.PathLike, *, max_seconds: float) -> tuple[np.ndarray,
 
 
 def _missing(path: str | os.PathLike, file: sf.SoundFile, frames: int) -> str:
-    """What a cut file lacks; empty where nothing is missing or no length was promised.
-
-    libsndfile reads what is left of a file without a word, and notes the rest in its log only.
-    """
+    """What a cut file lacks; empty where nothing is missing or no length was promised."""
+    # libsndfile reads what is left of a WAV or AIFF and notes what is missing only in its log.
     if cut := _CUT.search(file.extra_info):
         promised, found = int(cut["promised"]), int(cut["found"])
         gap = 0 if promised in _FROM_A_PIPE else promised - found
@@ -310,12 +308,12 @@ def _missing_page(path: str | os.PathLike) -> str:
     return f"{gap} bytes of its last page are missing" if gap > 0 else ""
 
 
-def _refuse_no_file(path: str | os.PathLike) -> None:
-    if not os.path.exists(path):
+def _refuse_no_file(path: Path) -> None:
+    if not path.exists():
         raise AudioError(path, "does not exist")
-    if os.path.isdir(path):
+    if path.is_dir():
         raise AudioError(path, "is a folder, not a sound file")
-    if os.path.getsize(path) == 0:
+    if path.stat().st_size == 0:
         raise AudioError(path, "is empty (0 bytes)")
 
 
