@@ -109,6 +109,8 @@ def check(sound: np.ndarray, name: str = "audio", *, peak: float = np.inf) -> np
 
 def mix_down(frames: np.ndarray) -> np.ndarray:
     """The mean of all channels: float32 (samples, channels) → (samples,)."""
+    if frames.shape[1] == 1:
+        return frames[:, 0]
     # A product of matrices: numpy's mean over a short last axis is thirty times slower.
     return frames @ np.full(frames.shape[1], 1 / frames.shape[1], dtype=np.float32)
 
@@ -269,14 +271,13 @@ def delay(reference: np.ndarray, test: np.ndarray) -> int:
 
 def _decode(path: str | os.PathLike, *, max_seconds: float) -> tuple[np.ndarray, int]:
     """All frames of a file, float32 (samples, channels), and its rate in Hz; or an `AudioError`."""
-    _refuse_no_file(Path(path))
     try:
         with sf.SoundFile(os.fsencode(path)) as file:  # bytes: a name need not be valid UTF-8
             _refuse_long(path, file.frames, file.samplerate, max_seconds)
             frames = file.read(dtype="float32", always_2d=True)
             lost = _missing(path, file, len(frames))
     except (sf.LibsndfileError, TypeError) as error:  # TypeError: named .raw, so without a header
-        raise AudioError(path, f"is not audio that can be read{_detail(error)}") from error
+        raise AudioError(path, _why_unread(Path(path), error)) from error
     if lost:
         raise AudioError(path, f"is truncated: {lost}")
     if len(frames) == 0:
@@ -308,15 +309,6 @@ def _missing_page(path: str | os.PathLike) -> str:
     return f"{gap} bytes of its last page are missing" if gap > 0 else ""
 
 
-def _refuse_no_file(path: Path) -> None:
-    if not path.exists():
-        raise AudioError(path, "does not exist")
-    if path.is_dir():
-        raise AudioError(path, "is a folder, not a sound file")
-    if path.stat().st_size == 0:
-        raise AudioError(path, "is empty (0 bytes)")
-
-
 def _refuse_long(path: str | os.PathLike, frames: int, rate: int, max_seconds: float) -> None:
     if frames > _UNSTATED:
         raise AudioError(path, "does not state its length, as a FLAC from a pipe; encode it anew")
@@ -325,22 +317,30 @@ def _refuse_long(path: str | os.PathLike, frames: int, rate: int, max_seconds: f
         raise AudioError(path, reason)
 
 
-def _detail(error: Exception) -> str:
-    """libsndfile's own words, but for those that mislead: the file does exist."""
+def _why_unread(path: Path, error: Exception) -> str:
+    """Why libsndfile couldn't open a file, in words that never mislead."""
+    if not path.exists():
+        return "does not exist"
+    if path.is_dir():
+        return "is a folder, not a sound file"
+    if path.stat().st_size == 0:
+        return "is empty (0 bytes)"
     words = getattr(error, "error_string", "it has no header")
-    return "" if words.startswith(("File does not exist", "Unspecified")) else f" ({words})"
+    # It says that a file doesn't exist where it is an MP3 that holds no sound.
+    detail = "" if words.startswith(("File does not exist", "Unspecified")) else f" ({words})"
+    return f"is not audio that can be read{detail}"
 
 
 def _refuse_unusable(path: str | os.PathLike, audio: np.ndarray, frames: np.ndarray) -> None:
-    peak = float(np.abs(audio).max())
+    peak = max(float(audio.max()), -float(audio.min()))
     if not np.isfinite(peak):
         bad = int(np.count_nonzero(~np.isfinite(frames)))
         raise AudioError(path, f"holds {bad} values that are not numbers (NaN or infinite)")
-    loudest = float(np.abs(frames).max())
-    if loudest < SILENCE:
-        reason = f"is silent: its peak is {_decibels(loudest):.0f} dB, under −80 dB"
-        raise AudioError(path, reason)
     if peak < SILENCE:
+        loudest = float(np.abs(frames).max())
+        if loudest < SILENCE:
+            reason = f"is silent: its peak is {_decibels(loudest):.0f} dB, under −80 dB"
+            raise AudioError(path, reason)
         raise AudioError(path, "is silent once its channels are mixed: they cancel out")
 
 
