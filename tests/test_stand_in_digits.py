@@ -162,7 +162,7 @@ def test_unknown_speaker_is_named_beside_the_known():
 
 def test_missing_package_is_said_when_the_first_clip_is_drawn(monkeypatch):
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
-    monkeypatch.setattr(digits, "_espeak", digits._espeak.__wrapped__)  # not the one kept
+    monkeypatch.setattr(digits, "installed", digits.installed.__wrapped__)  # not the one kept
     clips = digit_clips(per_digit=1, sample_rate=RATE, seed=0)
     with pytest.raises(StandInUnavailable, match=r'eSpeak NG.*pip install "samplevae\[speech\]"'):
         next(clips)

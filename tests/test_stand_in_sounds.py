@@ -18,7 +18,7 @@ from samplevae_lib.datasets.dataset import Clip
 from samplevae_lib.datasets.stand_ins import drums, notes
 from samplevae_lib.datasets.stand_ins.drums import drum_clips
 from samplevae_lib.datasets.stand_ins.notes import FAMILIES, note_clips
-from samplevae_lib.datasets.stand_ins.synthesis import Panel, generator
+from samplevae_lib.datasets.stand_ins.synthesis import Panel, generator, maker_of
 
 RATE = 16000
 # Shortest and longest hit of each class in seconds, loosely around those of real machines.
@@ -108,19 +108,19 @@ def test_a_machine_has_about_eight_hits_a_class(hits):
 
 @pytest.mark.parametrize(("per_class", "machines"), [(8, 4), (32, 4), (80, 10), (5000, 40)])
 def test_there_are_between_four_and_forty_machines(per_class, machines):
-    assert len({drums._machine_of(k) for k in range(per_class)}) == machines
+    assert len({drums.machine_of(k) for k in range(per_class)}) == machines
 
 
 def test_every_family_has_three_instruments_or_more(played):
     for family in NOTE_FAMILIES:
         assert len({clip.group for clip in played if clip.label == family}) >= 3
-    assert len({notes._instrument_of(k, 16)[0] for k in range(160)}) == 10
+    assert len({maker_of(k, each=16, fewest=3)[0] for k in range(160)}) == 10
 
 
-@pytest.mark.parametrize("held", [1, 5, 16])
-def test_an_instrument_plays_no_note_twice(held):
-    played = [notes._instrument_of(k, held) for k in range(20 * held)]
-    assert sorted(played) == list(itertools.product(range(20), range(held)))
+@pytest.mark.parametrize("each", [1, 5, 16])
+def test_an_instrument_plays_no_note_twice(each):
+    played = [maker_of(k, each=each, fewest=3) for k in range(20 * each)]
+    assert sorted(played) == list(itertools.product(range(20), range(each)))
 
 
 def test_every_key_of_a_family_can_be_played_at_every_velocity():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -218,6 +218,15 @@ def _check_shares(shares: Mapping[str, float]) -> None:
     total = sum(shares.values())
     if not shares or min(shares.values()) <= 0 or not abs(total - 1) <= 1e-6:
         raise ValueError(f"shares must be positive and add up to 1; {dict(shares)} gives {total:g}")
+
+
+def refuse_unknown(what: str, asked: Iterable[str] | None, known: Iterable[str]) -> None:
+    """Raise a ValueError where a name that is asked for is not one of the known.
+
+    what: what the names are of ("speaker"). asked: None asks for nothing in particular.
+    """
+    if unknown := sorted(set(asked or ()) - set(known)):
+        raise ValueError(f"unknown {what} {', '.join(unknown)}; known are {', '.join(known)}")
 
 
 def _count(things: Sequence, noun: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from samplevae_lib.datasets import download
-from samplevae_lib.datasets.dataset import Dataset
+from samplevae_lib.datasets.dataset import Dataset, refuse_unknown
 from samplevae_lib.datasets.store import Decoding, from_clips, from_files, real_or_stand_in
 
 REPOSITORY = "https://github.com/Jakobovski/free-spoken-digit-dataset"
@@ -45,9 +45,7 @@ def load(
 
 
 def _real(how: Decoding, speakers: Sequence[str] | None) -> Dataset:
-    unknown = sorted(set(speakers or ()) - set(SPEAKERS))
-    if unknown:
-        raise ValueError(f"unknown speaker {', '.join(unknown)}; known are {', '.join(SPEAKERS)}")
+    refuse_unknown("speaker", speakers, SPEAKERS)
     source = archive()
     folder = download.obtain(source)
     rows = {entry.path: _row(entry.path) for entry in source.entries}

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from samplevae_lib.datasets import download
-from samplevae_lib.datasets.dataset import Dataset
+from samplevae_lib.datasets.dataset import Dataset, refuse_unknown
 from samplevae_lib.datasets.store import Decoding, from_clips, from_files, real_or_stand_in
 
 HOST = "http://download.magenta.tensorflow.org/datasets/nsynth"
@@ -34,8 +34,8 @@ class Wanted:
     velocities: Collection[int] | None
 
     def __post_init__(self) -> None:
-        _refuse_unknown("family", self.families, FAMILIES)
-        _refuse_unknown("source", self.sources, SOURCES)
+        refuse_unknown("family", self.families, FAMILIES)
+        refuse_unknown("source", self.sources, SOURCES)
 
     def takes(self, note: dict) -> bool:
         low, high = self.pitches
@@ -132,11 +132,6 @@ def _stand_in(how: Decoding, wanted: Wanted, per_family: int, seed: int, reason:
     taken = [position for position, note in enumerate(notes) if wanted.takes(note)]
     _refuse_none(len(taken), len(made), wanted)
     return made.select(taken)
-
-
-def _refuse_unknown(what: str, asked: Collection[str] | None, known: tuple[str, ...]) -> None:
-    if unknown := sorted(set(asked or ()) - set(known)):
-        raise ValueError(f"unknown {what} {', '.join(unknown)}; known are {', '.join(known)}")
 
 
 def _refuse_none(taken: int, of: int, wanted: Wanted) -> None:

@@ -12,16 +12,15 @@ import numpy as np
 from scipy.signal import butter, sosfiltfilt
 
 from samplevae_lib import audio
-from samplevae_lib.datasets.dataset import Clip
-from samplevae_lib.datasets.stand_ins.synthesis import Range, finish, generator
+from samplevae_lib.datasets.dataset import Clip, refuse_unknown
+from samplevae_lib.datasets.stand_ins.synthesis import finish, generator
 
 
 @dataclass(frozen=True)
 class Speaker:
     """A speaker in eSpeak's terms.
 
-    voice: one of its Englishes, + one of those of its voices that say a word twice in the same
-    way; most sway at random.
+    voice: one of its Englishes, + one of the few voices that say a word twice in the same way.
     size: a factor on pitch and all resonances; above 1 the speaker is smaller than eSpeak's.
     pitch: 0–99, one octave below the voice's own (50) to one above.
     pace: words per minute.
@@ -44,10 +43,10 @@ SPEAKERS = {
     "espeak-f2": Speaker("en-gb-x-rp+adam", size=1.22, pitch=84, pace=142),
     "espeak-f3": Speaker("en-029+miguel", size=1.18, pitch=86, pace=152),
 }
-_TEMPO: Range = (0.86, 1.16)  # a factor on the speaker's pace
+_TEMPO = (0.86, 1.16)  # a factor on the speaker's pace
 _PITCH = (-12, 12)  # eSpeak's scale: ±3 semitones around the speaker's own
 _MELODY = (20, 90)  # eSpeak's scale: from nearly level to lively
-_PEAK: Range = (-10.0, -2.0)  # dB full scale
+_PEAK = (-10.0, -2.0)  # dB full scale
 _LOWEST = 50  # Hz: what is below is not speech
 _SILENCE = 10 ** (-45 / 20)  # of the peak: what is softer at the ends is cut off
 _MARGIN = 0.010  # seconds of near-silence left at either end
@@ -58,7 +57,6 @@ _SYNCHRONOUS, _FROM_CHARACTER, _UTF8 = 2, 1, 1
 _DONT_EXIT = 0x8000  # without it the library ends the process when it can't read its data
 _RATE, _VOLUME, _PITCH_BASE, _PITCH_RANGE = 1, 2, 3, 4
 _HALF_VOLUME = 50  # at full volume loud vowels set off the gain control, whose state lasts
-_BUFFER = 200  # milliseconds per call of the callback
 _CALLBACK = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
 )
@@ -76,13 +74,10 @@ def digit_clips(
     A clip depends on seed, speaker, digit and index alone, so fewer speakers or takes are a
     part of more. sample_rate in Hz. eSpeak NG is first looked for when the first clip is drawn.
     """
-    chosen = tuple(SPEAKERS if speakers is None else speakers)
-    unknown = [name for name in chosen if name not in SPEAKERS]
-    if unknown:
-        raise ValueError(f"unknown speaker {', '.join(unknown)}; known are {', '.join(SPEAKERS)}")
+    refuse_unknown("speaker", speakers, SPEAKERS)
     return (
         _clip(digit, name, index, sample_rate=sample_rate, seed=seed)
-        for name in chosen
+        for name in speakers or SPEAKERS
         for digit in range(len(WORDS))
         for index in range(per_digit)
     )
@@ -90,7 +85,7 @@ def digit_clips(
 
 def _clip(digit: int, name: str, index: int, *, sample_rate: int, seed: int) -> Clip:
     rng, speaker = generator(seed, list(SPEAKERS).index(name), digit, index), SPEAKERS[name]
-    espeak = _espeak()
+    espeak = installed()
     # Played faster, a voice is that of a smaller speaker; so it has to speak slower first.
     pace = speaker.pace * rng.uniform(*_TEMPO) / speaker.size
     pitch, melody = speaker.pitch + rng.uniform(*_PITCH), rng.uniform(*_MELODY)
@@ -130,7 +125,7 @@ class Espeak:
         except OSError as error:
             raise StandInUnavailable(f"eSpeak NG ({library}) can't be loaded: {error}") from error
         self.sample_rate: int = self._library.espeak_Initialize(
-            _SYNCHRONOUS, _BUFFER, str(data).encode(), _DONT_EXIT
+            _SYNCHRONOUS, 0, str(data).encode(), _DONT_EXIT
         )
         if self.sample_rate <= 0:
             raise StandInUnavailable(
@@ -166,7 +161,7 @@ class Espeak:
 
 
 @cache
-def _espeak() -> Espeak:
+def installed() -> Espeak:
     """eSpeak NG as the package espeakng-loader brings it."""
     try:
         import espeakng_loader

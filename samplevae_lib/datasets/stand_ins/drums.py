@@ -14,25 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from samplevae_lib.datasets.dataset import Clip
-from samplevae_lib.datasets.stand_ins.synthesis import (
-    Panel,
-    Range,
-    clock,
-    cycles,
-    damped_partials,
-    fall,
-    finish,
-    generator,
-    noise,
-    rise,
-)
+from samplevae_lib.datasets.stand_ins import synthesis
+from samplevae_lib.datasets.stand_ins.synthesis import Panel, Range, fall, generator, rise
 
+MACHINES = 40
 SHORTEST, LONGEST = 0.06, 2.5  # seconds
 _AUDIBLE = 0.9  # the share of a fall of 60 dB that is kept: it ends at −54 dB
 _STRAY = 0.18  # how far hits stray, as a share of each range
 _OPEN_HATS = 0.4  # their share of all hats
 _HIGHEST_METAL = 14000  # Hz
-_CLIPS_PER_MACHINE, _FEWEST_MACHINES, _MOST_MACHINES = 8, 4, 40
 _MACHINE, _PATCH, _HIT = range(3)  # what a stream of random numbers is for
 
 
@@ -43,70 +33,61 @@ def drum_clips(*, per_class: int, sample_rate: int, seed: int) -> Iterator[Clip]
     """
     for place, label in enumerate(CLASSES):
         for k in range(per_class):
-            number = _machine_of(k)
+            number = machine_of(k)
             patch, hand = generator(seed, _PATCH, number, place), generator(seed, _HIT, place, k)
-            hit = _Hit(_machine(seed, number), Panel(patch, hand, _STRAY), sample_rate)
+            hit = _hit(generator(seed, _MACHINE, number), Panel(patch, hand, _STRAY), sample_rate)
             is_open = label == "hat" and hand.random() < _OPEN_HATS
             audio = hit.play(OPEN_HAT if is_open else CLASSES[label])
             group = f"machine-{number + 1:02d}"
             yield Clip(audio=audio, name=f"{group}/{label}-{k:03d}", label=label, group=group)
 
 
-def _machine_of(k: int) -> int:
-    """The first machines share the first clips, so that small sets have several machines too."""
-    if k < _FEWEST_MACHINES * _CLIPS_PER_MACHINE:
-        return k % _FEWEST_MACHINES
-    return k // _CLIPS_PER_MACHINE % _MOST_MACHINES
-
-
-@dataclass(frozen=True)
-class _Machine:
-    """What all sounds of a machine share.
-
-    tuning, brightness, length: factors on every pitch, band and fall.
-    drive: gain into saturation. steps: of its converter, on either side of zero.
-    level: peak of a usual hit.
-    """
-
-    tuning: float
-    brightness: float
-    length: float
-    drive: float
-    steps: float
-    level: float
-
-
-def _machine(seed: int, number: int) -> _Machine:
-    rng = generator(seed, _MACHINE, number)
-    tuning, brightness, length = 2 ** (rng.normal(size=3) * (0.16, 0.25, 0.35))
-    drive, bits = np.exp(rng.uniform(-1.6, 1.2)), rng.choice((15, 15, 11, 6))
-    return _Machine(tuning, brightness, length, drive, 2.0**bits, level=rng.uniform(0.35, 0.95))
+def machine_of(k: int) -> int:
+    """Which of the 40 machines makes hit k of a class."""
+    number, _ = synthesis.maker_of(k, each=8, fewest=4)
+    return number % MACHINES
 
 
 @dataclass(frozen=True)
 class _Hit:
-    """One press of one pad: the machine, the knobs of this sound, the rate in Hz."""
+    """One press of one pad of a machine.
 
-    machine: _Machine
+    panel: the knobs of this sound. rate: Hz.
+    tuning, brightness, length: the machine's factors on every pitch, band and fall.
+    drive: its gain into saturation. level: the peak of its usual hit.
+    """
+
     panel: Panel
     rate: int
+    tuning: float
+    brightness: float
+    length: float
+    drive: float
+    level: float
 
     def hertz(self, ends: Range) -> float:
-        return self.panel.knob(ends) * self.machine.brightness
+        return self.panel.knob(ends) * self.brightness
 
     def play(self, layers: tuple[Skin | Metal | Noise, ...]) -> np.ndarray:
-        """The sum of the layers, saturated, through a coarse converter; float32 (samples,)."""
+        """The sum of the layers, saturated, at the level of the machine; float32 (samples,)."""
         longest = LONGEST / _AUDIBLE
-        falls = [self.panel.knob(layer.seconds) * self.machine.length for layer in layers]
-        t = clock(_AUDIBLE * np.clip(max(falls), SHORTEST / _AUDIBLE, longest), self.rate)
+        falls = [self.panel.knob(layer.seconds) * self.length for layer in layers]
+        t = synthesis.clock(_AUDIBLE * np.clip(max(falls), SHORTEST / _AUDIBLE, longest), self.rate)
         sound = sum(
             self.panel.knob(layer.level) * layer.sound(self, t, min(seconds, longest))
             for layer, seconds in zip(layers, falls, strict=True)
         )
-        driven = np.tanh(self.machine.drive * sound / np.abs(sound).max())
-        crushed = np.round(driven / np.abs(driven).max() * self.machine.steps)
-        peak = min(0.98, self.machine.level * self.panel.hand.uniform(0.75, 1.15))
-        return finish(crushed, peak=peak, fade=np.clip(0.12 * t[-1], 0.006, 0.05), rate=self.rate)
+        driven = np.tanh(self.drive * sound / np.abs(sound).max())
+        peak = min(0.98, self.level * self.panel.hand.uniform(0.75, 1.15))
+        return synthesis.finish(
+            driven, peak=peak, fade=np.clip(0.12 * t[-1], 0.006, 0.05), rate=self.rate
+        )
+
+
+def _hit(machine: np.random.Generator, panel: Panel, rate: int) -> _Hit:
+    tuning, brightness, length = 2 ** (machine.normal(size=3) * (0.16, 0.25, 0.35))
+    drive, level = np.exp(machine.uniform(-1.6, 1.2)), machine.uniform(0.35, 0.95)
+    return _Hit(panel, rate, tuning, brightness, length, drive, level)
 
 
 @dataclass(frozen=True)
@@ -122,7 +103,7 @@ class Skin:
 
     def sound(self, hit: _Hit, t: np.ndarray, seconds: float) -> np.ndarray:
         drop = 1 + hit.panel.knob(self.drop) * np.exp(-t / hit.panel.knob(self.settling))
-        turned = cycles(hit.panel.knob(self.pitch) * hit.machine.tuning * drop, hit.rate)
+        turned = synthesis.cycles(hit.panel.knob(self.pitch) * hit.tuning * drop, hit.rate)
         overtone = hit.panel.knob(self.overtone) * np.sin(2 * np.pi * 1.7 * turned)
         return (np.sin(2 * np.pi * turned) + overtone * fall(t, seconds)) * fall(t, seconds)
 
@@ -144,7 +125,9 @@ class Metal:
         levels *= (hertz / 5000) ** hit.panel.knob(self.tilt)
         falls = seconds * np.minimum(1, (3000 / hertz) ** 0.4)
         phases = hit.panel.hand.uniform(0, 2 * np.pi, self.partials)
-        crowd = damped_partials(hertz, levels, falls, phases, samples=len(t), rate=hit.rate)
+        crowd = synthesis.damped_partials(
+            hertz, levels, falls, phases, samples=len(t), rate=hit.rate
+        )
         return crowd / np.abs(crowd).max()
 
 
@@ -168,7 +151,7 @@ class Noise:
             falling = seconds if strike == strikes - 1 else 0.04  # only the last one rings on
             envelope += rise(late, attack) * fall(late, falling)
         low, high = hit.hertz(self.low), hit.hertz(self.high)
-        return envelope * noise(hit.panel.hand, len(t), low, high, hit.rate) / 3
+        return envelope * synthesis.noise(hit.panel.hand, len(t), low, high, hit.rate) / 3
 
 
 CLASSES: dict[str, tuple[Skin | Metal | Noise, ...]] = {
@@ -189,8 +172,8 @@ CLASSES: dict[str, tuple[Skin | Metal | Noise, ...]] = {
         Noise((1500, 5000), (8000, 16000), (0.6, 2.5), level=(0.4, 2.5), attack=(0.001, 0.02)),
     ),
     "ride": (
-        Metal(10, (1500, 5500), (0.7, 2.8), tilt=(-0.5, 0.5)),
-        Metal(40, (400, 2500), (0.5, 2), tilt=(0, 0.8), level=(0.1, 0.9)),
+        Metal(8, (1200, 4500), (0.7, 2.8), tilt=(-0.8, 0.3)),
+        Metal(40, (400, 2000), (0.7, 2.5), tilt=(0, 0.6), level=(0.3, 1.2)),
         Noise((4000, 8000), (13000, 14000), (0.02, 0.4), level=(0.1, 1)),
     ),
     "clap": (Noise((450, 1500), (2000, 6500), (0.15, 0.8), strikes=(2.5, 5.5)),),

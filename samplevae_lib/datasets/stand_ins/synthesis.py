@@ -20,6 +20,17 @@ def generator(seed: int, *place: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=place))
 
 
+def maker_of(k: int, *, each: int, fewest: int) -> tuple[int, int]:
+    """Which machine or instrument makes clip k of a class, and which of its clips that is.
+
+    each: clips that one makes. The first `fewest` share the first clips, so that small sets have
+    several makers too.
+    """
+    if k < fewest * each:
+        return k % fewest, k // fewest
+    return k // each, k % each
+
+
 @dataclass(frozen=True)
 class Panel:
     """The knobs of a machine or instrument, and the hand that never sets them quite alike.
