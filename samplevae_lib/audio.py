@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import os
-import stat
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +16,6 @@ import numpy as np
 import soundfile as sf
 import soxr
 
-from samplevae_lib import headers
 from samplevae_lib.files import replacing
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
@@ -31,6 +30,13 @@ _FORMATS = {
     ".aif": ("AIFF", "PCM_16"),
 }
 _UNSTATED = 2**62  # libsndfile claims more samples than that where a FLAC is left without a length
+# What libsndfile notes in its log about the sound of a WAV or AIFF that was cut off, in bytes.
+_CUT = re.compile(r"(?:data|SSND) : (?P<promised>\d+) \(should be (?P<found>\d+)\)")
+# A program that writes to a pipe can't know the length yet and leaves one of these in the header.
+_FROM_A_PIPE = {size - header for size in (2**32 - 1, 2**31 - 1) for header in (0, 36)}
+MP3_KBPS = (32, 320)  # least and greatest bit rate of MPEG-1 layer III
+_LOWEST_BIT_RATE = 0.9999  # libsndfile's compression level; 1 it takes for a mistake
+_LATEST = 4096  # samples: no MP3 decoder is later than that
 
 
 class AudioError(ValueError):
@@ -51,11 +57,13 @@ def read(
 ) -> tuple[np.ndarray, int]:
     """Read a WAV, FLAC, OGG, MP3 or AIFF file of any rate, depth and number of channels.
 
-    Returns float32 audio and its rate in Hz: shape (samples,), or (channels, samples) with
-    `mono=False`. `sample_rate` resamples; without it the file's own rate is kept.
+    sample_rate: Hz to resample to; None keeps the file's own rate.
+    mono: mix to (samples,), else the channels are kept, (channels, samples).
+    max_seconds: longer files are refused.
+    Returns float32 audio within about ±1 and its rate in Hz.
     """
     frames, rate = _decode(path, max_seconds=max_seconds)
-    audio = mix_down(frames) if mono else np.stack([mix_down(frames[:, [c]]) for c in _all(frames)])
+    audio = mix_down(frames) if mono else np.ascontiguousarray(frames.T)
     _refuse_unusable(path, audio, frames)
     if sample_rate is not None and sample_rate != rate:
         audio, rate = resample(audio, rate, sample_rate), sample_rate
@@ -63,10 +71,17 @@ def read(
 
 
 def check(sound: np.ndarray, name: str = "audio", *, peak: float = np.inf) -> np.ndarray:
-    """One sound that came in, (samples,) of finite real numbers, as an array; else a ValueError.
+    """Return one sound as an array (samples,), or raise a ValueError that says what is wrong.
 
-    name: what the message calls it. peak: the highest that is taken for a sound with full scale
-    at 1; 16-bit samples that were never divided by 32768 lie far above it.
+    A sound has one axis, at least one sample, and finite real numbers only.
+    name: what the message calls the sound.
+    peak: the highest absolute value allowed, by default any; full scale is 1.0.
+
+    >>> check([0.0, 0.5, -1.0], peak=1.0)
+    array([ 0. ,  0.5, -1. ])
+    >>> check([0.1, float("nan")], "the reference")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: the reference holds 1 values that are NaN or infinite, the first at sample 1: ...
     """
     sound = np.asarray(sound)
     if sound.ndim != 1:
@@ -87,28 +102,24 @@ def check(sound: np.ndarray, name: str = "audio", *, peak: float = np.inf) -> np
     if (found := float(np.abs(sound.astype(np.float64)).max())) > peak:
         raise ValueError(
             f"{name} has a peak of {found:.6g}: expected full scale at 1; divide 16-bit samples "
-            "by 32768"
+            "by 32768, scale any other sound with samplevae_lib.audio.match_peak"
         )
     return sound
 
 
 def mix_down(frames: np.ndarray) -> np.ndarray:
-    """The mean of all channels: (samples, channels), float or integer → (samples,) float32."""
-    full_scale = 1 if frames.dtype.kind == "f" else 2 ** (8 * frames.dtype.itemsize - 1)
-    floats = frames.astype(np.float32, copy=False)
-    mixed = floats[:, 0].copy()
-    # One channel after the other: numpy's mean over a short last axis is thirty times slower.
-    for channel in _all(frames)[1:]:
-        mixed += floats[:, channel]
-    mixed *= np.float32(1 / (full_scale * frames.shape[1]))
-    return mixed
+    """The mean of all channels: float32 (samples, channels) → (samples,)."""
+    if frames.shape[1] == 1:
+        return frames[:, 0]
+    # A product of matrices: numpy's mean over a short last axis is thirty times slower.
+    return frames @ np.full(frames.shape[1], 1 / frames.shape[1], dtype=np.float32)
 
 
 def resample(audio: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
-    """Resample the last axis with soxr at high quality; rates in Hz.
+    """Resample the last axis from one rate in Hz to another, with soxr at high quality: float32.
 
-    The same samples as librosa.resample gives, which calls soxr too, but does so holding the
-    interpreter's lock for longer, so that two threads are no faster than one.
+    Gives the samples that librosa.resample gives, which calls soxr too but holds Python's lock
+    for longer, so that its threads wait for each other.
     """
     if from_rate == to_rate:
         return audio
@@ -120,7 +131,10 @@ def resample(audio: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
 
 
 def cut_or_pad(audio: np.ndarray, samples: int, *, fade: int = 128) -> np.ndarray:
-    """Pad with silence or cut to `samples`; a cut end fades out over `fade` samples."""
+    """Pad (samples,) with silence or cut it to `samples`, float32.
+
+    fade: over how many samples a cut end fades out; what is only padded is not faded.
+    """
     if samples < 1:
         raise ValueError(f"samples must be at least 1, not {samples}")
     fitted = np.zeros(samples, dtype=np.float32)
@@ -133,14 +147,16 @@ def cut_or_pad(audio: np.ndarray, samples: int, *, fade: int = 128) -> np.ndarra
 
 
 def peak_db(audio: np.ndarray) -> float:
-    """Peak in dB full scale; −inf for digital silence."""
+    """The highest absolute value in dB full scale; −inf for digital silence."""
     return _decibels(float(np.abs(audio).max(initial=0.0)))
 
 
 def loudness_db(audio: np.ndarray, *, frame: int = 512, gate: float = 40.0) -> float:
-    """RMS in dB over the part that sounds: frames within `gate` dB of the loudest.
+    """RMS in dB full scale of a sound (samples,) where it is heard; −inf for digital silence.
 
-    Without the gate a short drum hit padded with silence would count as quiet.
+    frame: samples that are judged together.
+    gate: frames softer than the loudest by more than so many dB don't count; without it, a short
+    drum hit padded with silence would count as quiet.
     """
     padded = np.pad(audio.astype(np.float64), (0, -len(audio) % frame))
     power = np.square(padded.reshape(-1, frame)).mean(axis=1)
@@ -149,14 +165,25 @@ def loudness_db(audio: np.ndarray, *, frame: int = 512, gate: float = 40.0) -> f
 
 
 def match_peak(audio: np.ndarray, db: float = -1.0) -> np.ndarray:
-    """Scale so that the peak is at `db` full scale; silence stays silence."""
+    """Scale a sound of any shape so that its peak is at `db` dB full scale; silence stays silence.
+
+    >>> match_peak(np.array([0.0, 0.1, -0.2]), db=0.0)
+    array([ 0. ,  0.5, -1. ], dtype=float32)
+    """
     peak = float(np.abs(audio).max(initial=0.0))
     # Divided first: the factor alone would overflow float32 for a peak of 1e-39.
     return audio if peak == 0.0 else (audio / peak * 10 ** (db / 20)).astype(np.float32)
 
 
 def match_levels(clips: Sequence[np.ndarray], *, peak: float = -1.0) -> list[np.ndarray]:
-    """Bring clips to one loudness, as loud as possible with no peak above `peak` dB."""
+    """Scale sounds (samples,) to one loudness, as loud as possible.
+
+    peak: dB full scale, reached by the spikiest of them and exceeded by none.
+
+    >>> soft, loud = 0.01 * np.ones(512), np.ones(512)
+    >>> [round(float(clip.max()), 3) for clip in match_levels([soft, loud], peak=0.0)]
+    [1.0, 1.0]
+    """
     loudness = np.array([loudness_db(clip) for clip in clips])
     headroom = np.array([peak - peak_db(clip) for clip in clips])
     audible = np.isfinite(loudness)
@@ -168,15 +195,17 @@ def match_levels(clips: Sequence[np.ndarray], *, peak: float = -1.0) -> list[np.
 
 
 def write(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, **options) -> Path:
-    """Write (samples,) or (channels, samples); the suffix chooses the format.
+    """Write (samples,) or (channels, samples) at `sample_rate` Hz; the suffix chooses the format.
 
-    `subtype=` is soundfile's ("PCM_24", "FLOAT", …). What would clip is refused, not clipped.
+    subtype: soundfile's name of the coding ("PCM_24", "FLOAT", …); by default the usual one.
+    What would be clipped, or holds NaN, is refused with an `AudioError`.
     """
     path = Path(path)
     if path.suffix.lower() not in _FORMATS:
         raise AudioError(path, f"unknown suffix; known are {', '.join(_FORMATS)}")
-    _refuse_unwritable(path, audio, options.get("subtype", ""))
+    peak = np.inf if options.get("subtype") in ("FLOAT", "DOUBLE") else 1.0
     try:
+        _check_channels(audio, peak=peak)
         content = encode(audio, sample_rate, suffix=path.suffix.lower(), **options)
     except (sf.LibsndfileError, ValueError) as error:
         raise AudioError(path, f"not written: {getattr(error, 'error_string', error)}") from error
@@ -185,143 +214,135 @@ def write(path: str | os.PathLike, audio: np.ndarray, sample_rate: int, **option
     return path
 
 
+def _check_channels(audio: np.ndarray, *, peak: float) -> None:
+    for channel in np.atleast_2d(audio):
+        check(channel, peak=peak)
+
+
 def encode(
     audio: np.ndarray, sample_rate: int, *, suffix: str = ".wav", subtype: str | None = None
 ) -> bytes:
-    """The bytes of a sound file, for a player in a page or a file on disk."""
+    """The bytes of a sound file, for a player in a page or a file on disk.
+
+    audio: (samples,) or (channels, samples). suffix, subtype: format and coding, as in `write`.
+    """
     container, usual = _FORMATS[suffix]
     buffer = io.BytesIO()
     sf.write(buffer, audio.T, sample_rate, format=container, subtype=subtype or usual)
     return buffer.getvalue()
 
 
+def through_mp3(audio: np.ndarray, sample_rate: int, kbps: float) -> tuple[np.ndarray, int]:
+    """Encode (samples,) or (channels, samples) as MP3 and decode it again.
+
+    kbps: the constant bit rate, 32 to 320 kbit/s.
+    Returns the sound as float32 of the shape that came in, without the delay of encoder and
+    decoder, and the size of the MP3 in bytes.
+    """
+    least, most = MP3_KBPS
+    if not least <= kbps <= most:
+        raise ValueError(f"kbps is {kbps}: expected {least} to {most}")
+    _check_channels(audio, peak=1.0)
+    buffer = io.BytesIO()
+    level = min((most - kbps) / (most - least), _LOWEST_BIT_RATE)
+    options = {"bitrate_mode": "CONSTANT", "compression_level": level}
+    sf.write(buffer, audio.T, sample_rate, format="MP3", subtype="MPEG_LAYER_III", **options)
+    buffer.seek(0)
+    decoded = sf.read(buffer, dtype="float32")[0].T
+    # Not every MP3 notes how late its encoder made it, so that is measured.
+    late = delay(np.atleast_2d(audio).mean(0), np.atleast_2d(decoded).mean(0))
+    kept = decoded[..., late : late + audio.shape[-1]]
+    aligned = np.zeros(audio.shape, np.float32)
+    aligned[..., : kept.shape[-1]] = kept
+    return aligned, buffer.getbuffer().nbytes
+
+
+def delay(reference: np.ndarray, test: np.ndarray) -> int:
+    """By how many samples, 0 to 4096, `test` is late: the shift at which the two correlate most.
+
+    reference, test: (samples,) at one rate.
+    """
+    from scipy.fft import irfft, next_fast_len, rfft
+
+    length = next_fast_len(len(reference) + len(test))
+    correlation = irfft(np.conj(rfft(reference, length)) * rfft(test, length), length)
+    return int(correlation[: _LATEST + 1].argmax())
+
+
 def _decode(path: str | os.PathLike, *, max_seconds: float) -> tuple[np.ndarray, int]:
-    """All frames (samples, channels) as float32, int16 or int32, or an `AudioError`."""
-    size = _size(path)
-    file = os.open(path, os.O_RDONLY)
-    try:
-        if wav := headers.plain_wav(file, size):
-            _refuse_long(path, wav.frames, wav.rate, max_seconds)
-            frames, rate = wav.read(file), wav.rate
-        else:
-            frames, rate = _by_libsndfile(path, max_seconds)
-            if lost := headers.shortfall(file, size):
-                raise AudioError(path, f"is truncated: {lost}")
-    finally:
-        os.close(file)
-    if len(frames) == 0:
-        raise AudioError(path, "holds no samples")
-    return frames, rate
-
-
-def _by_libsndfile(path: str | os.PathLike, max_seconds: float) -> tuple[np.ndarray, int]:
+    """All frames of a file, float32 (samples, channels), and its rate in Hz; or an `AudioError`."""
     try:
         with sf.SoundFile(os.fsencode(path)) as file:  # bytes: a name need not be valid UTF-8
             _refuse_long(path, file.frames, file.samplerate, max_seconds)
-            frames, declared = file.read(dtype="float32", always_2d=True), file.frames
-            rate = file.samplerate
+            frames = file.read(dtype="float32", always_2d=True)
+            lost = _missing(path, file, len(frames))
     except (sf.LibsndfileError, TypeError) as error:  # TypeError: named .raw, so without a header
-        raise AudioError(path, f"is not audio that can be read{_detail(error)}") from error
-    if len(frames) < declared:
-        raise AudioError(path, f"is truncated: {len(frames)} of {declared} samples could be read")
-    return frames, rate
+        raise AudioError(path, _why_unread(Path(path), error)) from error
+    if lost:
+        raise AudioError(path, f"is truncated: {lost}")
+    if len(frames) == 0:
+        raise AudioError(path, "holds no samples")
+    return frames, file.samplerate
 
 
-def _size(path: str | os.PathLike) -> int:
-    """The file's size in bytes; missing, empty and folders are refused."""
-    try:
-        found = os.stat(path)
-    except FileNotFoundError:
-        raise AudioError(path, "does not exist") from None
-    if stat.S_ISDIR(found.st_mode):
-        raise AudioError(path, "is a folder, not a sound file")
-    if found.st_size == 0:
-        raise AudioError(path, "is empty (0 bytes)")
-    return found.st_size
+def _missing(path: str | os.PathLike, file: sf.SoundFile, frames: int) -> str:
+    """What a cut file lacks; empty where nothing is missing or no length was promised."""
+    # libsndfile reads what is left of a WAV or AIFF and notes what is missing only in its log.
+    if cut := _CUT.search(file.extra_info):
+        promised, found = int(cut["promised"]), int(cut["found"])
+        gap = 0 if promised in _FROM_A_PIPE else promised - found
+        return f"{gap} bytes of its sound are missing" if gap else ""
+    if file.format == "OGG":
+        return _missing_page(path)
+    if frames < file.frames:
+        return f"{frames} of {file.frames} samples could be read"
+    return ""
+
+
+def _missing_page(path: str | os.PathLike) -> str:
+    """Whether the last Ogg page is whole and has the end-of-stream flag (RFC 3533, section 6)."""
+    content = Path(path).read_bytes()
+    page = content[content.rfind(b"OggS") :]
+    if len(page) < 27 or not page[5] & 0x04:
+        return "the last page of the stream is missing"
+    gap = 27 + page[26] + sum(page[27 : 27 + page[26]]) - len(page)  # header, table, segments
+    return f"{gap} bytes of its last page are missing" if gap > 0 else ""
 
 
 def _refuse_long(path: str | os.PathLike, frames: int, rate: int, max_seconds: float) -> None:
     if frames > _UNSTATED:
         raise AudioError(path, "does not state its length, as a FLAC from a pipe; encode it anew")
     if frames / rate > max_seconds:
-        raise AudioError(
-            path, f"is {frames / rate:.1f} s long; the limit is max_seconds={max_seconds:g}"
-        )
+        reason = f"is {frames / rate:.1f} s long; the limit is max_seconds={max_seconds:g}"
+        raise AudioError(path, reason)
 
 
-def _detail(error: Exception) -> str:
-    """libsndfile's own words, but for those that mislead: the file does exist."""
+def _why_unread(path: Path, error: Exception) -> str:
+    """Why libsndfile couldn't open a file, in words that never mislead."""
+    if not path.exists():
+        return "does not exist"
+    if path.is_dir():
+        return "is a folder, not a sound file"
+    if path.stat().st_size == 0:
+        return "is empty (0 bytes)"
     words = getattr(error, "error_string", "it has no header")
-    return "" if words.startswith(("File does not exist", "Unspecified")) else f" ({words})"
+    # It says that a file doesn't exist where it is an MP3 that holds no sound.
+    detail = "" if words.startswith(("File does not exist", "Unspecified")) else f" ({words})"
+    return f"is not audio that can be read{detail}"
 
 
 def _refuse_unusable(path: str | os.PathLike, audio: np.ndarray, frames: np.ndarray) -> None:
-    """Refuse what can't be computed with (NaN) or heard (silence)."""
     peak = max(float(audio.max()), -float(audio.min()))
     if not np.isfinite(peak):
         bad = int(np.count_nonzero(~np.isfinite(frames)))
         raise AudioError(path, f"holds {bad} values that are not numbers (NaN or infinite)")
     if peak < SILENCE:
-        loudest = max(float(np.abs(mix_down(frames[:, [c]])).max()) for c in _all(frames))
+        loudest = float(np.abs(frames).max())
         if loudest < SILENCE:
             reason = f"is silent: its peak is {_decibels(loudest):.0f} dB, under −80 dB"
             raise AudioError(path, reason)
         raise AudioError(path, "is silent once its channels are mixed: they cancel out")
 
 
-def _all(frames: np.ndarray) -> range:
-    return range(frames.shape[1])
-
-
-def _refuse_unwritable(path: Path, audio: np.ndarray, subtype: str) -> None:
-    if not np.isfinite(audio).all():
-        raise AudioError(path, "not written: the audio holds NaN or infinite values")
-    peak = float(np.abs(audio).max(initial=0.0))
-    if peak > 1.0 and subtype not in ("FLOAT", "DOUBLE"):
-        raise AudioError(
-            path, f"not written: a peak of {peak:.3g} would clip; use match_peak first"
-        )
-
-
 def _decibels(amplitude: float) -> float:
     return 20 * float(np.log10(amplitude)) if amplitude > 0 else float("-inf")
-
-
-MP3_KBPS = (32, 320)  # least and greatest of MPEG-1 layer III
-_MOST = 0.9999  # libsndfile takes a compression level of 1 for a mistake
-_DELAY = 4096  # samples that a decoder is at most late by
-
-
-def through_mp3(audio: np.ndarray, sample_rate: int, kbps: float) -> tuple[np.ndarray, int]:
-    """(channels, samples) or (samples,), encoded at a constant bit rate and decoded again.
-
-    Returned are the sound, lying on the original sample by sample, and the file's size in bytes.
-    A file without a note of the encoder's delay comes back late: by how much is measured.
-    """
-    if not MP3_KBPS[0] <= kbps <= MP3_KBPS[1]:
-        raise ValueError(f"kbps is {kbps}: expected {MP3_KBPS[0]} to {MP3_KBPS[1]}")
-    if (peak := float(np.abs(audio).max(initial=0.0))) > 1:
-        raise ValueError(f"a peak of {peak:.3g} would clip; use samplevae_lib.audio.match_peak")
-    least, most = MP3_KBPS
-    buffer = io.BytesIO()
-    sf.write(
-        buffer, audio.T, sample_rate, format="MP3", subtype="MPEG_LAYER_III",
-        bitrate_mode="CONSTANT", compression_level=min((most - kbps) / (most - least), _MOST),
-    )  # fmt: skip
-    size = buffer.tell()
-    buffer.seek(0)
-    decoded = sf.read(buffer, dtype="float32")[0].T
-    late = delay(np.atleast_2d(audio).mean(0), np.atleast_2d(decoded).mean(0))
-    made = np.zeros(audio.shape, np.float32)
-    kept = decoded[..., late : late + audio.shape[-1]]
-    made[..., : kept.shape[-1]] = kept
-    return made, size
-
-
-def delay(reference: np.ndarray, test: np.ndarray) -> int:
-    """By how many samples, 0 to 4096, a sound is late: where they correlate most. (samples,)."""
-    from scipy.fft import irfft, next_fast_len, rfft
-
-    length = next_fast_len(len(reference) + len(test))
-    alike = irfft(np.conj(rfft(reference, length)) * rfft(test, length), length)
-    return int(alike[: _DELAY + 1].argmax())

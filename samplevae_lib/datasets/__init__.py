@@ -28,12 +28,22 @@ def load(
     per_class: int | None = None,
     **options,
 ) -> Dataset:
-    """Load "signals", "digits", "drums", "notes", or any folder of sounds by its path.
+    """Load a dataset by its name, or any folder of sounds by its path.
 
-    data="auto" takes recordings from disk, else from the folder that SAMPLEVAE_MIRROR names, else
-    from the network, else synthesised stand-ins; "real" and "stand-in" insist. profile decides
-    how many sounds are made where the number is ours to choose: recordings come whole.
-    per_class draws at most so many of each class. Further options are the dataset's own.
+    name: "signals", "digits", "drums", "notes", or a folder.
+    profile: "smoke", "reference" or "paper"; decides how many sounds are synthesised. Recordings
+    always come whole.
+    data: "auto" takes recordings from disk, else from the folder that SAMPLEVAE_MIRROR names, else
+    from the network, else synthesised stand-ins; "real" and "stand-in" insist.
+    seed: of everything that is drawn at random.
+    per_class: at most so many sounds of each class, drawn at random; None takes all.
+    options: the dataset's own, listed in the module of its name (`datasets.drums.load`).
+
+    >>> ds = load("signals", kind="sines", count=4, seed=0)
+    >>> ds
+    <signals (sines): 4 sounds of 8192 samples at 16000 Hz, 1 class, 4 groups, real>
+    >>> ds.audio.shape, ds.audio.dtype, ds.sample_rate, ds.source
+    ((4, 8192), dtype('float32'), 16000, 'real')
     """
     for option, value, known in (("profile", profile, PROFILES), ("data", data, DATA)):
         if value not in known:
@@ -50,9 +60,9 @@ def load(
 
 
 def within_reach(name: str) -> bool:
-    """Whether recordings of "digits", "drums" or NSynth's test part can be had now."""
+    """Whether recordings of "digits", "drums" or "notes" (NSynth's test part) can be had now."""
     module = importlib.import_module(f"{__name__}.{name}")
-    return download.within_reach(module.archive(*["test"][: name == "notes"]))
+    return download.within_reach(module.archive())
 
 
 def _check_folder(name: str | os.PathLike) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SOURCES = ("real", "stand-in")
-# Groups dealt in all: one deal of 72 machines can miss a share by a tenth, the best of 28 doesn't.
-_DEALT = 2000
+# A split by group is the best of several random ones, as one alone can miss the shares by a tenth.
+# So many groups are handed out in all of them together: 28 splits of 72 machines, more of fewer.
+_HANDED_OUT = 2000
 
 
 class Problem(NamedTuple):
@@ -25,16 +26,34 @@ class Problem(NamedTuple):
     reason: str
 
 
+@dataclass(frozen=True)
+class Clip:
+    """A mono sound of its natural length, with what is known about it.
+
+    audio: float32 (samples,), within ±1.
+    group: what a split must keep together: the speaker, drum machine or instrument.
+    attributes: any further columns (pitch, velocity, file code, …), all plain values.
+    """
+
+    audio: np.ndarray
+    name: str
+    label: str
+    group: str
+    attributes: dict = field(default_factory=dict)
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """n sounds of equal length and rate.
+    """n sounds of equal length and rate, and what is known of each.
 
     audio: float32 (n, samples), often a read-only memory map, so slices cost nothing.
+    sample_rate: Hz.
     labels, names, groups: str arrays (n,); a group is the speaker, machine or instrument.
-    durations: natural length of each sound in seconds, before it was fitted to `samples`.
-    attributes: further columns, each an array (n,).
+    durations: natural length of each sound in seconds, before it was fitted to `samples`, (n,).
     source: "real", or "stand-in" where the sounds were synthesised in place of recordings.
     provenance: where it all came from: repository, commit, licence, reason for a stand-in.
+    problems: the files that were left out, and why.
+    attributes: further columns by name, each an array (n,).
     """
 
     name: str
@@ -81,7 +100,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of sounds and labels: equal data, equal digest, on any machine."""
+        """A digest of sounds, names and labels: equal data give equal digests on any machine."""
         digest = hashlib.sha256(f"{self.audio.shape} {self.sample_rate}".encode())
         digest.update("\0".join([*map(str, self.names), *map(str, self.labels)]).encode())
         for start in range(0, len(self), 256):
@@ -89,7 +108,10 @@ class Dataset:
         return digest.hexdigest()[:16]
 
     def select(self, which: np.ndarray | Sequence[int]) -> Dataset:
-        """The sounds at these positions, or where this mask is true."""
+        """A dataset of some of the sounds.
+
+        which: positions, which may repeat, or a mask (n,) that is true for those to keep.
+        """
         which = np.asarray(which)
         index = which if which.dtype == bool else which.astype(np.int64)
         return replace(
@@ -115,16 +137,25 @@ class Dataset:
     def split(
         self, shares: Mapping[str, float], *, seed: int, apart: str = "group"
     ) -> dict[str, Dataset]:
-        """Parts of about these shares, e.g. {"train": 0.8, "test": 0.2}.
+        """Divide all sounds into named parts.
 
-        apart="group" keeps every group whole, so that no speaker, machine or instrument is in
-        two parts; apart="item" divides each class on its own.
+        shares: the share of each part; together they are 1.
+        seed: which sounds or groups come into which part.
+        apart: "group" keeps every group whole, so that no speaker, machine or instrument is in
+        two parts, and comes as near to the shares as whole groups can; "item" divides each
+        class on its own.
+
+        >>> from samplevae_lib import datasets
+        >>> ds = datasets.load("signals", kind="families", count=30, seed=0)
+        >>> parts = ds.split({"train": 0.8, "test": 0.2}, seed=0, apart="item")
+        >>> {name: len(part) for name, part in parts.items()}
+        {'train': 24, 'test': 6}
         """
         _check_shares(shares)
-        deal = {"group": self._deal_groups, "item": self._deal_items}
-        if apart not in deal:
-            raise ValueError(f"apart must be one of {', '.join(deal)}, not {apart!r}")
-        part = deal[apart](np.array(list(shares.values())), np.random.default_rng(seed))
+        divide = {"group": self._divide_groups, "item": self._divide_items}
+        if apart not in divide:
+            raise ValueError(f"apart must be one of {', '.join(divide)}, not {apart!r}")
+        part = divide[apart](np.array(list(shares.values())), np.random.default_rng(seed))
         parts = {name: self.select(part == i) for i, name in enumerate(shares)}
         if empty := [name for name, chosen in parts.items() if not len(chosen)]:
             groups = len(np.unique(self.groups))
@@ -134,7 +165,8 @@ class Dataset:
             )
         return parts
 
-    def _deal_items(self, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _divide_items(self, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The part of each sound, (n,), where every class is cut at the shares."""
         part = np.zeros(len(self), dtype=np.int64)
         edges = np.cumsum(shares)[:-1]
         for target in range(len(self.classes)):
@@ -144,28 +176,32 @@ class Dataset:
                 part[piece] = number
         return part
 
-    def _deal_groups(self, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Of a few random deals of whole groups, the one nearest to the shares."""
+    def _divide_groups(self, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The part of each sound, (n,), in the best of several splits into whole groups."""
         groups, member_of = np.unique(self.groups, return_inverse=True)
         counts = np.zeros((len(groups), len(self.classes)))
         np.add.at(counts, (member_of, self.targets), 1)
-        tries = 1 + _DEALT // max(1, len(groups))
-        deals = [_deal(counts, shares, rng.permutation(len(groups))) for _ in range(tries)]
-        return min(deals, key=lambda deal: deal[0])[1][member_of]
+        tries = 1 + _HANDED_OUT // max(1, len(groups))
+        splits = [_hand_out(counts, shares, rng.permutation(len(groups))) for _ in range(tries)]
+        _, part_of_group = min(splits, key=lambda split: split[0])
+        return part_of_group[member_of]
 
     def table(self) -> pd.DataFrame:
-        """One row a sound: name, label, group, duration and every attribute."""
+        """One row a sound: name, label, group, seconds and every attribute."""
         import pandas as pd
 
         columns = {"name": self.names, "label": self.labels, "group": self.groups}
         return pd.DataFrame(columns | {"seconds": self.durations} | dict(self.attributes))
 
 
-def _deal(counts: np.ndarray, shares: np.ndarray, order: np.ndarray) -> tuple[float, np.ndarray]:
-    """Each group, in this order, goes where its classes are missed most.
+def _hand_out(
+    counts: np.ndarray, shares: np.ndarray, order: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """Give each group, one after the other, to the part that lacks its classes most.
 
-    counts: (groups, classes). Returned are how far off the worst share of a class is, plus the
-    worst of all sounds, and the part of each group.
+    counts: how many sounds of each class a group holds, (groups, classes). order: of the groups.
+    Returns how far the split is from the shares (the worst share of a class plus the worst of all
+    sounds; 0 is exact) and the part of each group, (groups,).
     """
     missing = shares[:, None] * counts.sum(axis=0)
     part_of_group = np.zeros(len(counts), dtype=np.int64)
@@ -184,22 +220,15 @@ def _check_shares(shares: Mapping[str, float]) -> None:
         raise ValueError(f"shares must be positive and add up to 1; {dict(shares)} gives {total:g}")
 
 
+def refuse_unknown(what: str, asked: Iterable[str] | None, known: Iterable[str]) -> None:
+    """Raise a ValueError where a name that is asked for is not one of the known.
+
+    what: what the names are of ("speaker"). asked: None asks for nothing in particular.
+    """
+    if unknown := sorted(set(asked or ()) - set(known)):
+        raise ValueError(f"unknown {what} {', '.join(unknown)}; known are {', '.join(known)}")
+
+
 def _count(things: Sequence, noun: str) -> str:
     plural = noun + ("es" if noun.endswith("s") else "s")
     return f"{len(things)} {noun if len(things) == 1 else plural}"
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A mono sound of its natural length, with what is known about it.
-
-    audio: float32, shape (samples,), within −1 … 1.
-    group: what a split must keep together: the speaker, drum machine or instrument.
-    attributes: any further columns (pitch, velocity, file code, …), all plain values.
-    """
-
-    audio: np.ndarray
-    name: str
-    label: str
-    group: str
-    attributes: dict = field(default_factory=dict)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from samplevae_lib.datasets import download
-from samplevae_lib.datasets.dataset import Dataset
+from samplevae_lib.datasets.dataset import Dataset, refuse_unknown
 from samplevae_lib.datasets.store import Decoding, from_clips, from_files, real_or_stand_in
 
 REPOSITORY = "https://github.com/Jakobovski/free-spoken-digit-dataset"
@@ -17,7 +17,7 @@ _NAME = re.compile(r"recordings/(?P<digit>\d)_(?P<speaker>[a-z]+)_(?P<index>\d+)
 
 
 def archive() -> download.Archive:
-    """The repository at one commit, and what every recording in it must be."""
+    """The Free Spoken Digit Dataset at one commit, and the digest of every recording in it."""
     return download.repository("digits", REPOSITORY, COMMIT, licence="CC BY-SA 4.0")
 
 
@@ -30,9 +30,11 @@ def load(
     sample_rate: int = 8000,
     samples: int = 4096,
 ) -> Dataset:
-    """Digits 0–9 by six speakers, 50 times each, padded to 4096 samples (thesis L, section 5.1).
+    """Digits 0–9 by six speakers, 50 times each (thesis L, section 5.1).
 
-    speakers: only these. Attribute `index` is the take; 0–4 are the dataset's own test set.
+    profile, data, seed: see `datasets.load`. speakers: only these; None takes all.
+    sample_rate: Hz. samples: what each sound is padded or cut to.
+    Groups are the speakers. Attribute `index` is the take; 0–4 are the dataset's own test set.
     """
     how = Decoding(sample_rate, samples)
     return real_or_stand_in(
@@ -43,15 +45,13 @@ def load(
 
 
 def _real(how: Decoding, speakers: Sequence[str] | None) -> Dataset:
-    unknown = sorted(set(speakers or ()) - set(SPEAKERS))
-    if unknown:
-        raise ValueError(f"unknown speaker {', '.join(unknown)}; known are {', '.join(SPEAKERS)}")
+    refuse_unknown("speaker", speakers, SPEAKERS)
     source = archive()
     folder = download.obtain(source)
     rows = {entry.path: _row(entry.path) for entry in source.entries}
     if speakers is not None:
         rows = {path: row for path, row in rows.items() if row["group"] in speakers}
-    provenance = {"version": source.version, "licence": source.licence, "files": len(rows)}
+    provenance = source.provenance | {"files": len(rows)}
     return from_files("digits", folder, rows, how, provenance=provenance)
 
 

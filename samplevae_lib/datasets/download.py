@@ -11,11 +11,8 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
 from urllib.parse import urlsplit
 
 from samplevae_lib import paths
@@ -25,19 +22,32 @@ from samplevae_lib.files import sha256
 from samplevae_lib.progress import Progress, track
 
 CONNECT_SECONDS = 5.0
-_CHUNK = 1 << 18
+_CHUNK = 1 << 18  # bytes
+# What zipfile and tarfile raise for damaged archives, their own errors and those from below.
+_DAMAGED = (
+    zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError,
+    EOFError, NotImplementedError,
+)  # fmt: skip
 
 
 class DataUnavailable(RuntimeError):
     """The recordings are on no disk, in no mirror and behind no network that answers."""
 
 
+class UnsafeArchive(RuntimeError):
+    """An archive holds a path that leads out of its folder, a link or a device."""
+
+
 @dataclass(frozen=True)
 class Archive:
     """A published collection: what it is, where it lies, what must be inside.
 
-    folder: its name below data/. prefix: the folder inside the archive that is left away.
-    entries: the manifest; only these files are unpacked (None: all of them).
+    folder: its name below data/.
+    file_name: the archive's own name in the mirror and in data/downloads/.
+    url: where it is downloaded from.
+    prefix: the folder inside the archive that holds the files; it is left away.
+    licence, version: what the dataset's provenance says.
+    entries: the manifest; only these files are unpacked. None takes all files.
     """
 
     folder: str
@@ -50,11 +60,20 @@ class Archive:
 
     @property
     def target(self) -> Path:
+        """The folder that the files are unpacked into."""
         return paths.data() / self.folder
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """Version and licence, as a dataset states them."""
+        return {"version": self.version, "licence": self.licence}
 
 
 def repository(folder: str, address: str, commit: str, *, licence: str) -> Archive:
-    """A GitHub repository at one commit, whose files data/manifests/FOLDER.csv names."""
+    """A GitHub repository at one commit, whose files are listed in data/manifests/FOLDER.csv.
+
+    address: the repository's page, https://github.com/OWNER/NAME. commit: 40 hex digits.
+    """
     name = f"{address.rpartition('/')[2]}-{commit}"
     return Archive(
         folder=folder,
@@ -68,7 +87,10 @@ def repository(folder: str, address: str, commit: str, *, licence: str) -> Archi
 
 
 def obtain(archive: Archive) -> Path:
-    """The folder with all files of the archive, checked; unpacked or downloaded if need be."""
+    """The folder with all files of the archive, unpacked and downloaded first where need be.
+
+    Every file is compared with the manifest; one that differs is an `IntegrityError`.
+    """
     from filelock import FileLock
 
     archive.target.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +104,7 @@ def obtain(archive: Archive) -> Path:
 
 
 def on_disk(archive: Archive) -> bool:
-    """Whether every file is there (their content is checked by `obtain`)."""
+    """Whether every file is there; `obtain` checks what is in them."""
     if archive.entries is None:
         return archive.target.is_dir()
     return not manifest.missing(archive.target, archive.entries)
@@ -182,108 +204,80 @@ def _unpack_missing(archive: Archive, packed: Path) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     lacking = archive.entries and manifest.missing(archive.target, archive.entries)
     wanted = {entry.path for entry in lacking} if lacking else None
-    unpack(packed, fresh, prefix=archive.prefix, wanted=wanted)
+    extract(packed, fresh, prefix=archive.prefix, wanted=wanted)
     if lacking:
-        _check_unpacked(packed, fresh, lacking)
-    _merge(fresh, archive.target)
+        _check_unpacked(packed, fresh / archive.prefix, lacking)
+    if archive.target.exists():
+        options = {"copy_function": os.replace, "dirs_exist_ok": True}
+        shutil.copytree(fresh / archive.prefix, archive.target, **options)
+    else:
+        os.replace(fresh / archive.prefix, archive.target)
+    shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _check_unpacked(packed: Path, fresh: Path, lacking: tuple[manifest.Entry, ...]) -> None:
     for entry in lacking:
         if not (fresh / entry.path).is_file():
-            raise manifest.IntegrityError(f"{packed}: {entry.path} is not in the archive")
+            raise IntegrityError(f"{packed}: {entry.path} is not in the archive")
         if (found := sha256(fresh / entry.path)) != entry.sha256:
-            raise manifest.IntegrityError(
+            raise IntegrityError(
                 f"{packed}: {entry.path} has sha256 {found}, the manifest says {entry.sha256}"
             )
 
 
-def _merge(fresh: Path, target: Path) -> None:
-    if not target.exists():
-        os.replace(fresh, target)
-        return
-    for file in [path for path in fresh.rglob("*") if path.is_file()]:
-        place = target / file.relative_to(fresh)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(file, place)
-    shutil.rmtree(fresh)
+class _Tar(tarfile.TarFile):
+    """A tar that the standard library keeps from writing outside of the folder it is given."""
+
+    extraction_filter = staticmethod(tarfile.data_filter)
 
 
-# What zipfile and tarfile let through from the layers below, beside errors of their own.
-_DAMAGED = (
-    zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError,
-    EOFError, NotImplementedError,
-)  # fmt: skip
+def extract(
+    packed: Path, folder: Path, *, prefix: str = "", wanted: set[str] | None = None
+) -> None:
+    """Unpack files of a zip or tar into `folder`, each at the path it has in the archive.
 
-
-class UnsafeArchive(RuntimeError):
-    """An archive with a path that leads out of its folder, a link or a device."""
-
-
-def unpack(packed: Path, target: Path, *, prefix: str = "", wanted: set[str] | None = None) -> None:
-    """Unpack the regular files below `prefix` into `target`; `wanted` names the only ones to take.
-
-    Every name is checked before the first byte is written.
+    prefix: only what lies below this folder of the archive.
+    wanted: only the files with these paths below the prefix; None takes all.
+    Before the first byte is written every name is checked: links, devices and paths that lead out
+    of the folder are an `UnsafeArchive`; an archive that is not whole is an `IntegrityError`.
     """
+    opened = zipfile.ZipFile if zipfile.is_zipfile(packed) else _Tar.open
     try:
-        with _members(packed) as members:
-            chosen = _chosen(packed, members, prefix, wanted)
-            for name in track(chosen, f"unpacking {packed.name}"):
-                place = target / chosen[name]
-                place.parent.mkdir(parents=True, exist_ok=True)
-                with members[name]() as source, place.open("wb") as file:
-                    shutil.copyfileobj(source, file, _CHUNK)
+        with opened(packed) as archive:
+            chosen = _chosen(packed, _files(packed, archive), prefix, wanted)
+            for member in track(chosen, f"unpacking {packed.name}"):
+                archive.extract(member, folder)
     except _DAMAGED as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise IntegrityError(
-            f"{packed}: damaged archive ({error}); delete it and fetch it again"
+            f"{packed}: damaged archive ({reason}); delete it and fetch it again"
         ) from error
 
 
-def _chosen(packed: Path, members: dict, prefix: str, wanted: set[str] | None) -> dict[str, str]:
-    """Where each member that is asked for goes, below the target."""
-    inside = {name: _below(packed, name, prefix) for name in members}
-    chosen = {name: place for name, place in inside.items() if place}
-    if not chosen:
-        raise IntegrityError(f"{packed}: holds no file below {prefix!r}")
-    return {name: place for name, place in chosen.items() if wanted is None or place in wanted}
-
-
-@contextmanager
-def _members(packed: Path) -> Iterator[dict[str, Callable[[], IO[bytes]]]]:
-    """Each regular file's name and how to open it."""
-    if zipfile.is_zipfile(packed):
-        with zipfile.ZipFile(packed) as archive:
-            yield dict(_zip_members(packed, archive))
-    elif tarfile.is_tarfile(packed):
-        with tarfile.open(packed) as archive:
-            yield dict(_tar_members(packed, archive))
-            while archive.fileobj.read(_CHUNK):  # gzip compares its checksum at the very end
-                pass
+def _files(packed: Path, archive: zipfile.ZipFile | _Tar) -> dict[str, zipfile.ZipInfo]:
+    """Each file's entry in the archive by its name; links and devices are refused."""
+    if isinstance(archive, zipfile.ZipFile):
+        files = {entry.filename: entry for entry in archive.infolist() if not entry.is_dir()}
+        odd = [name for name, entry in files.items() if stat.S_ISLNK(entry.external_attr >> 16)]
     else:
-        raise tarfile.ReadError("neither a whole zip nor a tar")
+        files = {entry.name: entry for entry in archive if not entry.isdir()}
+        odd = [name for name, entry in files.items() if not entry.isfile()]
+        while archive.fileobj.read(_CHUNK):  # gzip compares its checksum at the very end
+            pass
+    if odd:
+        raise UnsafeArchive(f"{packed}: {odd[0]} is a link or a device")
+    return files
 
 
-def _zip_members(packed: Path, archive: zipfile.ZipFile) -> Iterator[tuple[str, Callable]]:
-    for info in archive.infolist():
-        if stat.S_ISLNK(info.external_attr >> 16):
-            raise UnsafeArchive(f"{packed}: {info.filename} is a link")
-        if not info.is_dir():
-            yield info.filename, lambda info=info: archive.open(info)
-
-
-def _tar_members(packed: Path, archive: tarfile.TarFile) -> Iterator[tuple[str, Callable]]:
-    for info in archive:
-        if not (info.isfile() or info.isdir()):
-            raise UnsafeArchive(f"{packed}: {info.name} is a link or a device")
-        if info.isfile():
-            yield info.name, lambda info=info: archive.extractfile(info)
-
-
-def _below(packed: Path, name: str, prefix: str) -> str:
-    """The member's path below the prefix; "" where it lies outside the prefix."""
-    path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in name.split("/")[0]:
-        raise UnsafeArchive(f"{packed}: {name!r} leads out of the folder it is unpacked into")
-    if not prefix:
-        return str(path)
-    return str(path.relative_to(prefix)) if path.is_relative_to(prefix) else ""
+def _chosen(packed: Path, files: dict, prefix: str, wanted: set[str] | None) -> list:
+    """The entries of the files that are asked for."""
+    below = {}
+    for name, entry in files.items():
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts:
+            raise UnsafeArchive(f"{packed}: {name!r} leads out of the folder it is unpacked into")
+        if path.is_relative_to(prefix):
+            below[str(path.relative_to(prefix))] = entry
+    if not below:
+        raise IntegrityError(f"{packed}: holds no file below {prefix!r}")
+    return [entry for place, entry in below.items() if wanted is None or place in wanted]

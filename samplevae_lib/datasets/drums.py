@@ -36,11 +36,14 @@ def load(
     sample_rate: int = 22050,
     samples: int = 16384,
 ) -> Dataset:
-    """Hits of 72 drum machines, 16384 samples at 22 kHz (thesis L, chapter 6).
+    """Hits of 72 drum machines (thesis L, chapter 6).
 
-    classes="eight" gives thesis M's classes, "all" the whole library (a stand-in has only the
-    eight). Groups are the machines.
-    Attribute `code` is the folder's code: it tells open hats from closed, high toms from low.
+    profile, data, seed: see `datasets.load`.
+    classes: "eight" gives thesis M's classes, "all" the whole library; a stand-in has only the
+    eight.
+    sample_rate: Hz. samples: what each sound is padded or cut to.
+    Groups are the machines. Attribute `code` of recordings is the folder's code: it tells open
+    hats from closed, high toms from low.
     """
     if classes not in CLASSES:
         raise ValueError(f"classes must be one of {', '.join(CLASSES)}, not {classes!r}")
@@ -67,12 +70,15 @@ def _real(how: Decoding, label_of: dict[str, str]) -> Dataset:
         for entry in entries
         if entry.path not in left_out
     }
-    provenance = {"version": source.version, "licence": source.licence, "files": len(entries)}
+    provenance = source.provenance | {"files": len(entries)}
     return from_files("drums", folder, rows, how, provenance=provenance, problems=problems)
 
 
 def _copies(entries: list[manifest.Entry], label_of: dict[str, str]) -> tuple[Problem, ...]:
-    """Files with the same bytes: all but the first, or all where their labels contradict."""
+    """Files to leave out as others hold the same bytes: all but the first of them.
+
+    Where their labels differ, all of them: nobody knows which label is right.
+    """
     same: dict[str, list[manifest.Entry]] = defaultdict(list)
     for entry in entries:
         same[entry.sha256].append(entry)

@@ -24,8 +24,10 @@ def load(
 ) -> Dataset:
     """Every WAV, FLAC, OGG, MP3 and AIFF below the folder; what can't be read is in `problems`.
 
-    labels="sub-folder" names a sound after the folder it lies in, "file name" after the letters
-    that its name begins with (kick_01.wav → kick); "auto" takes the folder where there is one.
+    labels: "sub-folder" names a sound after the folder it lies in, "file name" after the letters
+    that its name begins with (kick_01.wav → kick); "auto" takes the sub-folder where there is one.
+    sample_rate: Hz. samples: what each sound is padded or cut to.
+    max_seconds: longer files are left out.
     Groups are the sub-folders.
     """
     folder = Path(path).expanduser().resolve()
@@ -42,7 +44,7 @@ def load(
 
 
 def sound_files(folder: Path) -> list[str]:
-    """Paths below the folder, in order, hidden files left out."""
+    """The paths of all sound files below the folder, sorted, without hidden ones."""
     found = []
     for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]

@@ -45,7 +45,7 @@ def write(path: Path, entries: tuple[Entry, ...]) -> None:
 
 
 def describe(folder: Path, labels: dict[str, str]) -> tuple[Entry, ...]:
-    """Entries for the files below `folder` named in `labels` (path → label)."""
+    """The manifest of files on disk; labels: path below `folder` → label."""
     return tuple(
         Entry(path, sha256(folder / path), (folder / path).stat().st_size, label)
         for path, label in sorted(labels.items())
@@ -60,8 +60,8 @@ def missing(folder: Path, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
 def verify(folder: Path, entries: tuple[Entry, ...]) -> None:
     """Raise `IntegrityError` naming every file that differs from its entry.
 
-    A file whose size and time have not moved since it was last hashed isn't hashed again:
-    that makes the check of 2,595 files take milliseconds.
+    A file whose size and time are those of the last check isn't hashed again, so that the check
+    of 2,595 files takes milliseconds.
     """
     seen = read_json(folder / _SEEN) or {}
     fresh, wrong = {}, []

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 from samplevae_lib.datasets import download
-from samplevae_lib.datasets.dataset import Dataset
+from samplevae_lib.datasets.dataset import Dataset, refuse_unknown
 from samplevae_lib.datasets.store import Decoding, from_clips, from_files, real_or_stand_in
 
 HOST = "http://download.magenta.tensorflow.org/datasets/nsynth"
@@ -23,7 +22,11 @@ STAND_IN_PER_FAMILY = {"smoke": 12, "reference": 60, "paper": 400}
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which notes: families and sources by name, pitch as a MIDI range, velocities as a set."""
+    """Which notes to take; None takes all.
+
+    families, sources: names from `FAMILIES` and `SOURCES`. pitches: lowest and highest MIDI key.
+    velocities: how hard the key is hit, of 127.
+    """
 
     families: Collection[str] | None
     sources: Collection[str] | None
@@ -31,8 +34,8 @@ class Wanted:
     velocities: Collection[int] | None
 
     def __post_init__(self) -> None:
-        _refuse_unknown("family", self.families, FAMILIES)
-        _refuse_unknown("source", self.sources, SOURCES)
+        refuse_unknown("family", self.families, FAMILIES)
+        refuse_unknown("source", self.sources, SOURCES)
 
     def takes(self, note: dict) -> bool:
         low, high = self.pitches
@@ -44,8 +47,8 @@ class Wanted:
         )
 
 
-def archive(part: str) -> download.Archive:
-    """One part of NSynth (Engel et al. 2017) as its authors publish it."""
+def archive(part: str = "test") -> download.Archive:
+    """One part of NSynth (Engel et al. 2017), a key of `PARTS`, as its authors publish it."""
     return download.Archive(
         folder=f"notes/nsynth-{part}",
         file_name=f"nsynth-{part}.jsonwav.tar.gz",
@@ -69,9 +72,13 @@ def load(
     sample_rate: int = 16000,
     samples: int = 64000,
 ) -> Dataset:
-    """Four-second notes at 16 kHz; attributes pitch (MIDI), velocity, family, source.
+    """Single notes of many instruments, a key held for three of four seconds.
 
-    part: "test", "valid" or "train". Labels are the families, groups the instruments.
+    profile, data, seed: see `datasets.load`.
+    part: of NSynth: "test", "valid" or "train"; no instrument of "train" is in the other two.
+    families, sources, pitches, velocities: see `Wanted`.
+    sample_rate: Hz. samples: what each sound is padded or cut to.
+    Labels are the families, groups the instruments; attributes pitch, velocity, family, source.
     """
     if part not in PARTS:
         raise ValueError(f"part must be one of {', '.join(PARTS)}, not {part!r}")
@@ -84,8 +91,10 @@ def load(
     )
 
 
-def from_layout(folder: Path, how: Decoding, wanted: Wanted, *, provenance: dict) -> Dataset:
-    """A folder in NSynth's own layout: examples.json and audio/NAME.wav."""
+def _real(how: Decoding, part: str, wanted: Wanted) -> Dataset:
+    """NSynth in its own layout: examples.json and audio/NAME.wav."""
+    source = archive(part)
+    folder = download.obtain(source)
     listing = folder / "examples.json"
     if not listing.is_file():
         raise FileNotFoundError(f"{listing} is missing: every part of NSynth holds one")
@@ -93,7 +102,7 @@ def from_layout(folder: Path, how: Decoding, wanted: Wanted, *, provenance: dict
     notes = {f"audio/{name}.wav": _row(note) for name, note in sorted(examples.items())}
     rows = {path: row for path, row in notes.items() if wanted.takes(row)}
     _refuse_none(len(rows), len(notes), wanted)
-    return from_files("notes", folder, rows, how, provenance=provenance)
+    return from_files("notes", folder, rows, how, provenance=source.provenance)
 
 
 def _row(note: dict) -> dict:
@@ -105,12 +114,6 @@ def _row(note: dict) -> dict:
         "family": note["instrument_family_str"],
         "source": note["instrument_source_str"],
     }
-
-
-def _real(how: Decoding, part: str, wanted: Wanted) -> Dataset:
-    source = archive(part)
-    provenance = {"version": source.version, "licence": source.licence}
-    return from_layout(download.obtain(source), how, wanted, provenance=provenance)
 
 
 def _stand_in(how: Decoding, wanted: Wanted, per_family: int, seed: int, reason: str) -> Dataset:
@@ -129,11 +132,6 @@ def _stand_in(how: Decoding, wanted: Wanted, per_family: int, seed: int, reason:
     taken = [position for position, note in enumerate(notes) if wanted.takes(note)]
     _refuse_none(len(taken), len(made), wanted)
     return made.select(taken)
-
-
-def _refuse_unknown(what: str, asked: Collection[str] | None, known: tuple[str, ...]) -> None:
-    if unknown := sorted(set(asked or ()) - set(known)):
-        raise ValueError(f"unknown {what} {', '.join(unknown)}; known are {', '.join(known)}")
 
 
 def _refuse_none(taken: int, of: int, wanted: Wanted) -> None:

@@ -33,11 +33,14 @@ def load(
     count: int | None = None,
     noise: float = 0.05,
 ) -> Dataset:
-    """Signals of one kind: "sines", "chirps", "fm" (0.512 s at 16 kHz) or "families".
+    """Signals of one kind (thesis L, sections 4.1 and 4.2).
 
-    "families" are 512-sample sines, sawtooths and Gaussian pulses under white noise, uniform
-    within ± `noise`. The others are noiseless, of amplitude 1, and start at a random phase.
-    Attributes hold the parameters each signal was made with. `data` has no bearing on them.
+    profile, seed: see `datasets.load`. data: accepted and ignored, for signals are never recorded.
+    kind: "sines", "chirps" and "fm" are noiseless, 0.512 s at 16 kHz, of amplitude 1, and start at
+    a random phase. "families" are 512-sample sines, sawtooths and Gaussian pulses under noise.
+    count: how many signals; None takes the profile's number.
+    noise: the white noise of "families" is uniform within ± this.
+    Attributes hold the parameters that each signal was made with.
     """
     makers: dict[str, Callable] = {"sines": _sines, "chirps": _chirps, "fm": _fm}
     if kind != "families" and kind not in makers:
@@ -57,7 +60,10 @@ def load(
 def sine(
     hertz: np.ndarray | float, *, samples: int = HALF_SECOND, phase: float = 0.0
 ) -> np.ndarray:
-    """Sines at 16 kHz, one row a frequency."""
+    """Sines at 16 kHz, float32 (frequencies, samples); for a single frequency (samples,).
+
+    hertz: the frequencies. phase: radians at the first sample, of all of them.
+    """
     time = np.arange(samples) / SAMPLE_RATE
     turns = np.multiply.outer(np.asarray(hertz, dtype=np.float64), time)
     return np.sin(2 * np.pi * turns + phase).astype(np.float32)
@@ -86,7 +92,7 @@ def _chirps(count: int, rng: np.random.Generator) -> tuple[np.ndarray, dict]:
 
 
 def _fm(count: int, rng: np.random.Generator) -> tuple[np.ndarray, dict]:
-    """Carrier fixed; the modulator's frequency and its depth each glide from a to b."""
+    """A carrier of fixed frequency, under a modulator whose frequency and depth both glide."""
     carrier = rng.uniform(*CARRIER_HZ, count)
     modulator = rng.uniform(*MODULATOR_HZ, (2, count))
     deviation = rng.uniform(*DEVIATION_HZ, (2, count))
@@ -103,7 +109,10 @@ def _fm(count: int, rng: np.random.Generator) -> tuple[np.ndarray, dict]:
 
 
 def _from_frequency(frequency: Callable, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Integrate an instantaneous frequency in Hz into a sine; in chunks, for memory's sake."""
+    """Sines of a moving frequency, float32 (count, samples), made chunk by chunk to save memory.
+
+    frequency: called with the rows of a chunk and the time (samples,) from 0 to 1; gives Hz.
+    """
     time = np.arange(HALF_SECOND) / HALF_SECOND
     start = rng.uniform(0, 2 * np.pi, (count, 1))
     audio = np.empty((count, HALF_SECOND), dtype=np.float32)
@@ -115,6 +124,7 @@ def _from_frequency(frequency: Callable, count: int, rng: np.random.Generator) -
 
 
 def _glide(ends: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """From the first to the last of two values for each signal: (2, signals) → (signals, time)."""
     return ends[0][:, None] + (ends[1] - ends[0])[:, None] * time
 
 

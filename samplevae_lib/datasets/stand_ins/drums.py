@@ -1,270 +1,189 @@
 """Synthesised drum sounds in place of recorded ones: eight classes from imaginary drum machines.
 
-A machine has a character (tuning, brightness, length, dirt, level) and, for every class, a
-patch; its clips stray from the patch a little. The ranges of neighbouring classes overlap, as
-they do on records: a low tom is nearly a kick, a short open hat nearly a shaker.
+Every sound is a sum of layers: a skin (a sine that drops to its pitch, and an overtone), metal (a
+crowd of inharmonic partials), noise in a band. A class is a set of ranges; a machine has one
+setting within each range, from which its hits stray a little. The ranges of neighbouring classes
+overlap, as they do on records: a low tom is nearly a kick, a short open hat nearly a shaker.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from samplevae_lib.datasets.dataset import Clip
-from samplevae_lib.datasets.stand_ins.synthesis import (
-    Panel,
-    band,
-    band_noise,
-    clock,
-    damped_partials,
-    fall,
-    finish,
-    generator,
-    rise,
-    turns,
-)
+from samplevae_lib.datasets.stand_ins import synthesis
+from samplevae_lib.datasets.stand_ins.synthesis import Panel, Range, fall, generator, rise
 
+MACHINES = 40
 SHORTEST, LONGEST = 0.06, 2.5  # seconds
 _AUDIBLE = 0.9  # the share of a fall of 60 dB that is kept: it ends at −54 dB
-_CLIPS_PER_MACHINE, _FEWEST_MACHINES, _MOST_MACHINES = 8, 4, 40
-_MACHINE, _PATCH, _HIT = range(3)  # what a stream of chance is for
+_STRAY = 0.18  # how far hits stray, as a share of each range
+_OPEN_HATS = 0.4  # their share of all hats
+_HIGHEST_METAL = 14000  # Hz
+_MACHINE, _PATCH, _HIT = range(3)  # what a stream of random numbers is for
 
 
 def drum_clips(*, per_class: int, sample_rate: int, seed: int) -> Iterator[Clip]:
-    """`per_class` hits of every class, class by class; clip k is the same for any `per_class`."""
-    for place, (label, voice) in enumerate(_VOICES.items()):
+    """`per_class` hits of every class, class by class; clip k is the same for any `per_class`.
+
+    sample_rate in Hz. A clip depends on seed, rate, class and k alone.
+    """
+    for place, label in enumerate(CLASSES):
         for k in range(per_class):
-            number = _machine_of(k)
-            hit = _hit(seed, place, number, k, sample_rate)
+            number = machine_of(k)
+            patch, hand = generator(seed, _PATCH, number, place), generator(seed, _HIT, place, k)
+            hit = _hit(generator(seed, _MACHINE, number), Panel(patch, hand, _STRAY), sample_rate)
+            is_open = label == "hat" and hand.random() < _OPEN_HATS
+            audio = hit.play(OPEN_HAT if is_open else CLASSES[label])
             group = f"machine-{number + 1:02d}"
-            audio = _through(hit, voice(hit))
             yield Clip(audio=audio, name=f"{group}/{label}-{k:03d}", label=label, group=group)
 
 
-def _machine_of(k: int) -> int:
-    """The first machines share the first clips, so that small sets have several machines too."""
-    if k < _FEWEST_MACHINES * _CLIPS_PER_MACHINE:
-        return k % _FEWEST_MACHINES
-    return k // _CLIPS_PER_MACHINE % _MOST_MACHINES
-
-
-@dataclass(frozen=True)
-class _Machine:
-    """What all sounds of a machine share.
-
-    tuning, brightness, length: factors on every pitch, filter and decay.
-    drive: gain into saturation. levels: steps of the converter on either side of zero.
-    converter: its rate in Hz. hiss: RMS of its noise. level: peak of a usual hit.
-    """
-
-    tuning: float
-    brightness: float
-    length: float
-    drive: float
-    levels: float
-    converter: float
-    hiss: float
-    level: float
-
-
-def _machine(seed: int, number: int) -> _Machine:
-    rng = generator(seed, _MACHINE, number)
-    tuning, brightness, length = 2 ** (rng.normal(size=3) * (0.16, 0.25, 0.35))
-    return _Machine(
-        tuning=tuning,
-        brightness=brightness,
-        length=length,
-        drive=np.exp(rng.uniform(-1.6, 1.2)),
-        levels=2 ** rng.choice((15, 11, rng.uniform(4, 8)), p=(0.45, 0.25, 0.3)),
-        converter=rng.choice((96e3, rng.uniform(1e4, 3e4)), p=(0.65, 0.35)),
-        hiss=10 ** (rng.uniform(-95, -50) / 20),
-        level=rng.uniform(0.35, 0.95),
-    )
+def machine_of(k: int) -> int:
+    """Which of the 40 machines makes hit k of a class."""
+    number, _ = synthesis.maker_of(k, each=8, fewest=4)
+    return number % MACHINES
 
 
 @dataclass(frozen=True)
 class _Hit:
-    """One press of one pad: a machine, the knobs of its patch and the rate in Hz."""
+    """One press of one pad of a machine.
 
-    machine: _Machine
+    panel: the knobs of this sound. rate: Hz.
+    tuning, brightness, length: the machine's factors on every pitch, band and fall.
+    drive: its gain into saturation. level: the peak of its usual hit.
+    """
+
     panel: Panel
     rate: int
+    tuning: float
+    brightness: float
+    length: float
+    drive: float
+    level: float
 
-    def knob(self, low: float, high: float) -> float:
-        return self.panel.knob(low, high)
+    def hertz(self, ends: Range) -> float:
+        return self.panel.knob(ends) * self.brightness
 
-    def pitch(self, low: float, high: float) -> float:
-        """A frequency in Hz, moved by the machine's tuning."""
-        return self.knob(low, high) * self.machine.tuning
-
-    def bright(self, low: float, high: float) -> float:
-        """A filter edge or partial in Hz, moved by the machine's brightness."""
-        return self.knob(low, high) * self.machine.brightness
-
-    def seconds(self, low: float, high: float) -> float:
-        """A time for a fall of 60 dB, moved by the machine's length."""
-        return min(self.knob(low, high) * self.machine.length, LONGEST / _AUDIBLE)
-
-    def clock(self, seconds: float) -> np.ndarray:
-        """The time axis of a hit that falls by 60 dB in `seconds`, less its inaudible end."""
-        return clock(min(max(_AUDIBLE * seconds, SHORTEST), LONGEST), self.rate)
-
-    def noise(self, t: np.ndarray, low: float, high: float) -> np.ndarray:
-        """Band noise with an RMS of a third, so that its peaks are near 1, as a sine's are."""
-        return band_noise(self.panel.hand, len(t), low, high, self.rate) / 3
-
-    def sine(self, frequency: np.ndarray) -> np.ndarray:
-        return np.sin(2 * np.pi * turns(frequency, self.rate))
+    def play(self, layers: tuple[Skin | Metal | Noise, ...]) -> np.ndarray:
+        """The sum of the layers, saturated, at the level of the machine; float32 (samples,)."""
+        longest = LONGEST / _AUDIBLE
+        falls = [self.panel.knob(layer.seconds) * self.length for layer in layers]
+        t = synthesis.clock(_AUDIBLE * np.clip(max(falls), SHORTEST / _AUDIBLE, longest), self.rate)
+        sound = sum(
+            self.panel.knob(layer.level) * layer.sound(self, t, min(seconds, longest))
+            for layer, seconds in zip(layers, falls, strict=True)
+        )
+        driven = np.tanh(self.drive * sound / np.abs(sound).max())
+        peak = min(0.98, self.level * self.panel.hand.uniform(0.75, 1.15))
+        return synthesis.finish(
+            driven, peak=peak, fade=np.clip(0.12 * t[-1], 0.006, 0.05), rate=self.rate
+        )
 
 
-def _hit(seed: int, place: int, number: int, k: int, rate: int) -> _Hit:
-    patch, hand = generator(seed, _PATCH, number, place), generator(seed, _HIT, place, k)
-    return _Hit(_machine(seed, number), Panel(patch, hand, stray=0.22), rate)
+def _hit(machine: np.random.Generator, panel: Panel, rate: int) -> _Hit:
+    tuning, brightness, length = 2 ** (machine.normal(size=3) * (0.16, 0.25, 0.35))
+    drive, level = np.exp(machine.uniform(-1.6, 1.2)), machine.uniform(0.35, 0.95)
+    return _Hit(panel, rate, tuning, brightness, length, drive, level)
 
 
-def _through(hit: _Hit, sound: np.ndarray) -> np.ndarray:
-    """The output of the machine: saturation, a coarse converter, hiss, level; float32."""
-    machine, rng, samples = hit.machine, hit.panel.hand, len(sound)
-    driven = np.tanh(machine.drive * sound / np.abs(sound).max())
-    hold = max(1, round(hit.rate / machine.converter))
-    held = driven[np.arange(samples) // hold * hold] / np.abs(driven).max()
-    crushed = np.round(held * machine.levels) / machine.levels
-    noisy = crushed + machine.hiss * rng.standard_normal(samples)
-    peak = min(0.98, machine.level * rng.uniform(0.75, 1.15))
-    fade = np.clip(0.12 * samples / hit.rate, 0.006, 0.05)
-    return finish(noisy, peak=peak, fade=fade, rate=hit.rate)
+@dataclass(frozen=True)
+class Skin:
+    """The head of a drum: a sine that drops to its pitch, and an overtone."""
+
+    pitch: Range  # Hz
+    drop: Range  # how far above its pitch it begins, as a share of it
+    settling: Range  # seconds that the drop takes
+    seconds: Range  # of its fall by 60 dB
+    overtone: Range  # its level beside the sine's
+    level: Range = (1, 1)
+
+    def sound(self, hit: _Hit, t: np.ndarray, seconds: float) -> np.ndarray:
+        drop = 1 + hit.panel.knob(self.drop) * np.exp(-t / hit.panel.knob(self.settling))
+        turned = synthesis.cycles(hit.panel.knob(self.pitch) * hit.tuning * drop, hit.rate)
+        overtone = hit.panel.knob(self.overtone) * np.sin(2 * np.pi * 1.7 * turned)
+        return (np.sin(2 * np.pi * turned) + overtone * fall(t, seconds)) * fall(t, seconds)
 
 
-def _kick(hit: _Hit) -> np.ndarray:
-    """A sine that drops to its pitch, driven, with a click of noise in front."""
-    seconds = hit.seconds(0.16, 1.2)
-    t = hit.clock(seconds)
-    drop = 1 + hit.knob(0.3, 7) * np.exp(-t / hit.knob(0.006, 0.06))
-    body = hit.sine(hit.pitch(42, 100) * drop) * fall(t, seconds, shape=hit.knob(0.8, 1.7))
-    click = hit.noise(t, 200, hit.bright(900, 9000)) * fall(t, hit.knob(0.015, 0.12))
-    return np.tanh(hit.knob(0.3, 2.2) * (body + hit.knob(0.05, 2) * click))
+@dataclass(frozen=True)
+class Metal:
+    """A crowd of inharmonic partials from `lowest` up to 14 kHz, of which the high die first."""
+
+    partials: int
+    lowest: Range  # Hz
+    seconds: Range  # of its fall by 60 dB
+    tilt: Range  # their level rises with the frequency to this power
+    level: Range = (1, 1)
+
+    def sound(self, hit: _Hit, t: np.ndarray, seconds: float) -> np.ndarray:
+        lowest = min(hit.hertz(self.lowest), 0.15 * hit.rate)  # low rates must hold some, too
+        hertz = lowest * (_HIGHEST_METAL / lowest) ** hit.panel.home.random(self.partials)
+        levels = hit.panel.home.exponential(size=self.partials)
+        levels *= (hertz / 5000) ** hit.panel.knob(self.tilt)
+        falls = seconds * np.minimum(1, (3000 / hertz) ** 0.4)
+        phases = hit.panel.hand.uniform(0, 2 * np.pi, self.partials)
+        crowd = synthesis.damped_partials(
+            hertz, levels, falls, phases, samples=len(t), rate=hit.rate
+        )
+        return crowd / np.abs(crowd).max()
 
 
-def _snare(hit: _Hit) -> np.ndarray:
-    """Two modes of a skin that sag a little, and the rattle of the wires."""
-    skin, wires = hit.seconds(0.1, 0.4), hit.seconds(0.12, 0.75)
-    t = hit.clock(max(skin, wires))
-    pitch = hit.pitch(140, 300) * (1 + hit.knob(0.03, 0.8) * np.exp(-t / 0.012))
-    tone = hit.sine(pitch) + hit.knob(0.1, 0.8) * hit.sine(pitch * hit.knob(1.4, 2.1))
-    rattle = hit.noise(t, hit.bright(300, 1800), hit.bright(2500, 10000))
-    rattle *= fall(t, wires, shape=hit.knob(0.7, 1.5))
-    return tone * fall(t, skin) * hit.knob(0.08, 1.8) + rattle
+@dataclass(frozen=True)
+class Noise:
+    """Noise in a band, struck once, or several times by hands that miss each other."""
+
+    low: Range  # Hz
+    high: Range  # Hz
+    seconds: Range  # of its fall by 60 dB
+    level: Range = (1, 1)
+    attack: Range = (0.0005, 0.001)  # seconds
+    strikes: Range = (1, 1)
+
+    def sound(self, hit: _Hit, t: np.ndarray, seconds: float) -> np.ndarray:
+        attack, apart = hit.panel.knob(self.attack), hit.panel.knob((0.004, 0.017))
+        envelope = np.zeros(len(t))
+        strikes = int(hit.panel.knob(self.strikes))
+        for strike in range(strikes):
+            late = t - strike * apart
+            falling = seconds if strike == strikes - 1 else 0.04  # only the last one rings on
+            envelope += rise(late, attack) * fall(late, falling)
+        low, high = hit.hertz(self.low), hit.hertz(self.high)
+        return envelope * synthesis.noise(hit.panel.hand, len(t), low, high, hit.rate) / 3
 
 
-def _hat(hit: _Hit) -> np.ndarray:
-    """Inharmonic squares or FM pairs through a high band, and noise; one machine has both lengths.
-
-    The squares are not band-limited: what folds back only makes them more metallic.
-    """
-    is_open = hit.panel.hand.random() < 0.4
-    closed_seconds, open_seconds = hit.seconds(0.06, 0.3), hit.seconds(0.4, 2.2)
-    seconds = open_seconds if is_open else closed_seconds
-    t = hit.clock(seconds)
-    base = hit.pitch(230, 700)
-    ratios = 1 + np.cumsum(hit.panel.home.uniform(0.15, 0.9, 6))
-    waves = np.sin(2 * np.pi * base * np.outer(ratios, t))
-    if hit.panel.chance(0.5):
-        metal = np.sign(waves).sum(axis=0)
-    else:
-        metal = np.sin(hit.knob(3, 12) * waves[:3] + 9 * waves[3:]).sum(axis=0)
-    low = hit.bright(3500, 8500)
-    metal = band(metal, low, 2.5 * low, hit.rate) / 2
-    hiss = hit.noise(t, low, hit.bright(9000, 16000)) * hit.knob(0.15, 2.5)
-    return (metal + hiss) * fall(t, seconds, shape=hit.knob(0.6, 1.4))
-
-
-def _cymbal(hit: _Hit, t: np.ndarray, seconds: float, *, partials: int, low: float) -> np.ndarray:
-    """A crowd of partials from `low` to 14 kHz, the high ones dying first; RMS a third."""
-    rng = hit.panel.home
-    low = min(low, 0.15 * hit.rate)  # or a low rate could hold none of them
-    frequencies = low * (14000 / low) ** rng.random(partials)
-    tilt = (frequencies / 5000) ** np.log(hit.knob(1.0, 3.5))
-    amplitudes = rng.exponential(size=partials) * tilt / (1 + (frequencies / 9000) ** 4)
-    lasting = seconds * np.minimum(1.0, (3000 / frequencies) ** np.log(hit.knob(1.02, 2)))
-    phases = hit.panel.hand.uniform(0, 2 * np.pi, partials)
-    crowd = damped_partials(frequencies, amplitudes, lasting, phases, samples=len(t), rate=hit.rate)
-    return crowd / (3 * np.sqrt(np.square(crowd[: hit.rate // 10]).mean()))
-
-
-def _crash(hit: _Hit) -> np.ndarray:
-    """A dense wash that blooms within milliseconds and dies slowly, with a burst in front."""
-    seconds = hit.seconds(0.9, 3.2)
-    t = hit.clock(seconds)
-    wash = _cymbal(hit, t, seconds, partials=90, low=hit.bright(350, 1500))
-    spray = hit.noise(t, hit.bright(2000, 6000), hit.bright(8000, 16000))
-    spray *= fall(t, seconds * hit.knob(0.4, 1.0), shape=hit.knob(0.5, 1.0))
-    burst = hit.noise(t, 800, hit.bright(4000, 9000)) * fall(t, 0.15) * hit.knob(0.1, 1.0)
-    return (wash + hit.knob(0.4, 3) * spray) * rise(t, hit.knob(0.001, 0.02)) + burst
-
-
-def _ride(hit: _Hit) -> np.ndarray:
-    """A thinner cymbal that says ping: a few strong partials above a quiet wash."""
-    seconds = hit.seconds(0.7, 3.0)
-    t = hit.clock(seconds)
-    wash = _cymbal(hit, t, seconds, partials=40, low=hit.bright(400, 2500))
-    lowest = min(hit.bright(2200, 6500), 0.3 * hit.rate)
-    pings = lowest * np.cumsum((1, *hit.panel.home.uniform(0.15, 0.5, 3)))
-    lasting = seconds * hit.knob(0.25, 0.8) * np.array((1, 0.8, 0.6, 0.5))
-    phases = hit.panel.hand.uniform(0, 2 * np.pi, 4)
-    ping = damped_partials(
-        pings, np.array((1, 0.7, 0.5, 0.4)), lasting, phases, samples=len(t), rate=hit.rate
-    )
-    stick = hit.noise(t, hit.bright(4000, 8000), 14000) * fall(t, hit.knob(0.02, 0.6))
-    return wash + hit.knob(0.08, 1.0) * ping + hit.knob(0.15, 1.5) * stick
-
-
-def _clap(hit: _Hit) -> np.ndarray:
-    """Some hands that miss each other by milliseconds, and the room behind them."""
-    rng, tail = hit.panel.hand, hit.seconds(0.18, 0.9)
-    hands, apart = int(hit.knob(1.6, 5.99)), hit.knob(0.004, 0.017)
-    t = hit.clock(tail + hands * apart)
-    strikes = np.arange(hands) * apart * rng.uniform(0.85, 1.15, hands)
-    late = t - strikes[:, None]
-    each = (late >= 0) * fall(late, hit.knob(0.02, 0.07)) * rng.uniform(0.6, 1, (hands, 1))
-    room = (t >= strikes[-1]) * fall(t - strikes[-1], tail) * hit.knob(0.15, 1.5)
-    colour = hit.noise(t, hit.bright(450, 1500), hit.bright(2000, 6500))
-    return colour * (each.sum(axis=0) + room)
-
-
-def _shaker(hit: _Hit) -> np.ndarray:
-    """Beads: grains of noise, as dense as the stroke is fast, through a narrow high band."""
-    rng, swell, dying = hit.panel.hand, hit.knob(0.004, 0.05), hit.seconds(0.06, 0.4)
-    t = hit.clock(swell + dying)
-    stroke = np.minimum(1, 0.12 + t / swell) ** hit.knob(0.6, 1.4) * fall(t - swell, dying)
-    back = rng.uniform(0.4, 0.7) * t[-1]
-    stroke += hit.knob(0.02, 0.6) * (t >= back) * fall(t - back, dying * 0.4)
-    beads = rng.standard_normal(len(t)) * (rng.random(len(t)) < hit.knob(0.1, 1))
-    low = hit.bright(3000, 7500)
-    grains = band(beads + 0.05 * rng.standard_normal(len(t)), low, low * hit.knob(1.5, 3), hit.rate)
-    return grains * stroke
-
-
-def _tom(hit: _Hit) -> np.ndarray:
-    """A skin with a pitch that hardly drops, an overtone and a soft stick."""
-    seconds = hit.seconds(0.3, 2.4)
-    t = hit.clock(seconds)
-    drop = 1 + hit.knob(0.04, 1.6) * np.exp(-t / hit.knob(0.015, 0.12))
-    pitch = hit.pitch(78, 340) * drop
-    skin = hit.sine(pitch) * fall(t, seconds, shape=hit.knob(0.8, 1.5))
-    overtone = hit.sine(pitch * hit.knob(1.4, 2.3)) * fall(t, seconds * hit.knob(0.15, 0.6))
-    stick = hit.noise(t, 200, hit.bright(900, 7000)) * fall(t, hit.knob(0.02, 0.25))
-    return skin + hit.knob(0.03, 0.6) * overtone + hit.knob(0.05, 1.6) * stick
-
-
-_VOICES: dict[str, Callable[[_Hit], np.ndarray]] = {
-    "kick": _kick,
-    "snare": _snare,
-    "hat": _hat,
-    "crash": _crash,
-    "ride": _ride,
-    "clap": _clap,
-    "shaker": _shaker,
-    "tom": _tom,
+CLASSES: dict[str, tuple[Skin | Metal | Noise, ...]] = {
+    "kick": (
+        Skin((42, 95), (0.3, 6), (0.008, 0.06), (0.18, 1.1), overtone=(0, 0.1)),
+        Noise((150, 250), (1000, 8000), (0.015, 0.12), level=(0.05, 1)),
+    ),
+    "snare": (
+        Skin((140, 300), (0.03, 0.8), (0.01, 0.02), (0.1, 0.4), (0.1, 0.8), level=(0.1, 1.5)),
+        Noise((300, 1800), (2500, 10000), (0.12, 0.7)),
+    ),
+    "hat": (
+        Metal(24, (2500, 6000), (0.06, 0.3), tilt=(0.3, 1)),
+        Noise((4000, 8500), (9000, 16000), (0.06, 0.3), level=(0.2, 1.5)),
+    ),
+    "crash": (
+        Metal(90, (350, 1500), (0.9, 3), tilt=(0, 0.8)),
+        Noise((1500, 5000), (8000, 16000), (0.6, 2.5), level=(0.4, 2.5), attack=(0.001, 0.02)),
+    ),
+    "ride": (
+        Metal(8, (1200, 4500), (0.7, 2.8), tilt=(-0.8, 0.3)),
+        Metal(40, (400, 2000), (0.7, 2.5), tilt=(0, 0.6), level=(0.3, 1.2)),
+        Noise((4000, 8000), (13000, 14000), (0.02, 0.4), level=(0.1, 1)),
+    ),
+    "clap": (Noise((450, 1500), (2000, 6500), (0.15, 0.8), strikes=(2.5, 5.5)),),
+    "shaker": (Noise((3000, 7500), (8000, 16000), (0.06, 0.35), attack=(0.01, 0.1)),),
+    "tom": (
+        Skin((75, 320), (0.04, 1.4), (0.015, 0.12), (0.3, 2.2), overtone=(0.03, 0.6)),
+        Noise((150, 250), (1000, 7000), (0.02, 0.25), level=(0.05, 0.9)),
+    ),
 }
+OPEN_HAT = (
+    Metal(24, (2500, 6000), (0.4, 2), tilt=(0.3, 1)),
+    Noise((4000, 8500), (9000, 16000), (0.4, 2), level=(0.2, 1.5)),
+)
