@@ -154,7 +154,8 @@ def train_model(
 
     data, validation, seed, checkpoint: as for `train`. terms, weights: of the loss, see `Player`.
     epochs: how often every item is seen. batch: items a step. rate: of the optimiser at the
-    beginning. clip: longest gradient. optimiser, options: its name in OPTIMISERS and further arguments of it.
+    beginning. clip: longest gradient. optimiser, options: its name in OPTIMISERS and further
+    arguments of it.
     """
     player = Player(terms, weights, rate=rate, optimiser=optimiser, options=options or {})
     return train(
