@@ -669,40 +669,6 @@ def untrained(model, data, *, seed, checkpoint):
     return pd.DataFrame()
 
 
-def test_a_result_is_computed_once_for_equal_inputs(run, monkeypatch):
-    monkeypatch.setattr(Measure, "calls", 0)
-    first = run.cached(Measure.power, (audio := dataset().audio), power=2)
-    again = run.cached(Measure.power, audio.copy(), power=2)
-    assert Measure.calls == 1
-    assert first["mean"].tobytes() == again["mean"].tobytes()
-    assert first["mean"].shape == again["mean"].shape == ()
-    assert again["sizes"].tolist() == [4]
-
-
-def test_other_inputs_or_options_are_computed_anew(run, monkeypatch):
-    monkeypatch.setattr(Measure, "calls", 0)
-    audio = dataset().audio
-    for inputs, options in [
-        (audio, {"power": 2}),
-        (audio, {"power": 3}),
-        (audio[:2], {"power": 2}),
-    ]:
-        result = run.cached(Measure.power, inputs, **options)
-        assert result["mean"] == (inputs ** options["power"]).mean()
-    assert Measure.calls == 3
-
-
-class Measure:
-    """Counts how often something was computed."""
-
-    calls = 0
-
-    @staticmethod
-    def power(audio, *, power):
-        Measure.calls += 1
-        return {"mean": (audio**power).mean(), "sizes": [len(audio)]}
-
-
 # The commit.
 
 

@@ -13,14 +13,14 @@ import time
 import uuid
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from samplevae_lib import cache, datasets, paths, plots, provenance, theses, widgets
+from samplevae_lib import datasets, paths, plots, provenance, theses, widgets
 from samplevae_lib.datasets import Dataset
 from samplevae_lib.experiment import records, show
 from samplevae_lib.experiment.records import RecordError
@@ -116,15 +116,6 @@ class Run:
         done = fit_all(wanted, plan)
         self.fits |= {weights.file_name(name): fitted for name, fitted in done.items()}
         return {name: fitted.history for name, fitted in done.items()}
-
-    def cached(self, compute: Callable[..., dict], *inputs: Any, **options: Any) -> dict:
-        """compute(*inputs, **options) → {name: array}, computed once for equal code and inputs."""
-        entry = cache.key(compute=compute, inputs=list(inputs), options=options)
-        if found := cache.load("results", entry):
-            return found[0]
-        result = {name: np.asarray(array) for name, array in compute(*inputs, **options).items()}
-        cache.store("results", entry, result, self._origin(None))
-        return result
 
     def figure(
         self,
