@@ -177,7 +177,7 @@ def test_only_machines_that_were_never_heard_count_as_unheard():
     assert unheard(same, Spectrogram()).tolist() == [False, True] * (len(drums) // 2)
 
 
-@pytest.mark.filterwarnings("ignore::samplevae_lib.datasets.recordings.StandInWarning")
+@pytest.mark.filterwarnings("ignore::samplevae_lib.datasets.store.StandInWarning")
 def test_a_vocoder_trained_by_the_recipe_comes_back_from_its_card(tmp_path, monkeypatch):
     tiny = recipe.Recipe(
         SPEC, channels=16, blocks=1, crops=8, held_out=4, samples=1024, epochs=1, batch=4
