@@ -55,7 +55,7 @@ def _by_librosa(
     """An inverse of librosa's on all clips at once, each cut to hop · (frames − 1) samples."""
     length = spec.hop * (spectrum.shape[-1] - 1)
     with warnings.catch_warnings():
-        # librosa's own halved rates: low octaves of a short sound are padded with silence.
+        # librosa halves the rate for low octaves and pads a short sound with silence.
         warnings.filterwarnings("ignore", "n_fft=.* is too large")
         made = inverse(
             spectrum.detach().cpu().numpy(), sr=spec.sample_rate, hop_length=spec.hop,
