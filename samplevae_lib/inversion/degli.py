@@ -269,7 +269,7 @@ def noisy(clean: Tensor, scale: Tensor, snr: Tensor, noise: Tensor) -> Tensor:
 
 
 def _stretches(sounds: Tensor, samples: int) -> Tensor:
-    """As many samples of each sound, from anywhere in it."""
+    """A stretch of each sound (clips, length), so many samples long, from anywhere in it."""
     if samples > sounds.shape[1]:
         raise ValueError(
             f"stretches of {samples} samples from sounds of {sounds.shape[1]}: take fewer frames"

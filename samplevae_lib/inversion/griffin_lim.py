@@ -158,5 +158,5 @@ def _pseudo_inverse(spec: Spectrogram) -> tuple[np.ndarray, np.ndarray]:
 
 @cache
 def _largest_curvature(spec: Spectrogram) -> float:
-    """Of the squared error of the bands: the filters' largest singular value, squared."""
+    """How steep the bands' squared error gets: the filters' largest singular value, squared."""
     return float(np.linalg.norm(spec.mel_filters(), 2)) ** 2

@@ -122,7 +122,7 @@ def _in_torch(
 
 @numba.njit(parallel=True, fastmath={"contract", "nsz", "arcp"}, cache=True)
 def _compiled(possible, before, made, wanted, momentum, kept):
-    """The same in one sweep over memory instead of eight."""
+    """What `_in_torch` does, in one sweep over memory instead of eight."""
     tiny = wanted.dtype.type(_TINY)
     for row in prange(len(wanted)):
         away = possible[row, 0] - before[row, 0]

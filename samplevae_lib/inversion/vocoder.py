@@ -72,12 +72,12 @@ class Vocoder(nn.Module):
     ):
         super().__init__()
         self.mended = mended
-        self.spec, self.linear_bins = spec, spec.n_fft // 2 + 1
+        self.spec = spec
         self.first = nn.Conv1d(spec.n_mels, channels, 7, padding=3)
         self.first_norm = nn.LayerNorm(channels)
         self.blocks = nn.ModuleList(Block(channels, 1 / blocks) for _ in range(blocks))
         self.last_norm = nn.LayerNorm(channels)
-        self.head = nn.Linear(channels, 5 * self.linear_bins)
+        self.head = nn.Linear(channels, 5 * (spec.n_fft // 2 + 1))
         filters = spec.mel_filters()
         fixed = {
             "implied": implied(spec),
