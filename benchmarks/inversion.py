@@ -54,7 +54,7 @@ def _from_stft(given: np.ndarray) -> dict[str, Callable[[], np.ndarray]]:
 
 
 def plain(given: np.ndarray, *, iterations: int = 32, momentum: float = 0.99) -> np.ndarray:
-    """Griffin–Lim as one would write it down: (bins, frames) → (samples,)."""
+    """Griffin–Lim as one would write it down first: magnitudes (bins, frames) → (samples,)."""
     wanted = torch.from_numpy(given)
     generator = torch.Generator().manual_seed(0)
     phase = torch.polar(
@@ -109,7 +109,7 @@ def _compared(
 
 
 def distance(sounds: np.ndarray, given: np.ndarray, spec: Spectrogram) -> float:
-    """Of magnitudes, relative to their size, mean over clips."""
+    """How far magnitudes are from those given, relative to their size, as a mean over clips."""
     return float(relative_distance(given, spec.forward(sounds)).mean())
 
 

@@ -1,8 +1,8 @@
 """Spectrograms of arrays and tensors, in batches: STFT, mel, CQT, MFCC; decibels and back.
 
-All parameters stand in one frozen `Spectrogram`; a batch of sounds goes in, and what comes out is
-of the same kind: an array for an array, a tensor (with gradients, on its device) for a tensor. The
-numbers are librosa's to 1e-4.
+All parameters stand in one frozen `Spectrogram`. An array of sounds gives an array, a tensor gives
+a tensor, with gradients and on its device. The numbers are librosa's to 1e-4. `decibels` is the one
+level scale of the project: decibels below the loudest.
 """
 
 from __future__ import annotations
@@ -26,9 +26,18 @@ _LEAST = 1e-10  # power below which MFCCs take everything for equal, as in libro
 class Spectrogram:
     """What a spectrogram is made with; rates and frequencies in Hz, lengths in samples.
 
-    power: 1 for magnitudes, 2 for energies (STFT and mel). n_mels, fmin, fmax: of mel and MFCC; an
-    fmax of 0 is half the rate. n_mfcc, lifter: of MFCC. n_bins, per_octave, fmin: of CQT.
-    Frames are centred on multiples of `hop`, with silence before and behind the sound.
+    kind: "stft", "mel", "cqt" or "mfcc". n_fft, hop: length of a window and step from one to the
+    next. power: 1 for magnitudes, 2 for energies (STFT and mel). n_mels, fmin, fmax: number and
+    range of the bands of mel and MFCC; an fmax of 0 is half the rate. n_mfcc, lifter: coefficients
+    of MFCC and the sine lifter on them (0: none). n_bins, per_octave, fmin: of CQT. Frames are
+    centred on multiples of `hop`, with silence before and behind the sound.
+
+    >>> import numpy as np
+    >>> spec = Spectrogram(kind="mel", sample_rate=16000, n_fft=512, hop=128, n_mels=80)
+    >>> spec.forward(np.zeros((3, 16000), np.float32)).shape  # (sounds, bins, frames)
+    (3, 80, 126)
+    >>> spec.bins, spec.frames(16000)
+    (80, 126)
     """
 
     kind: str = "mel"
@@ -59,31 +68,37 @@ class Spectrogram:
             )
         if self.kind == "cqt" and not self.fmin:
             raise ValueError("a CQT needs an fmin above 0 Hz, such as 32.7 (the note C1)")
+        highest = self.fmin * 2 ** ((self.n_bins - 1) / self.per_octave)
+        if self.kind == "cqt" and highest >= self.sample_rate / 2:
+            raise ValueError(
+                f"{self.n_bins} bins from {self.fmin} Hz reach {highest:.0f} Hz, beyond "
+                f"{self.sample_rate / 2} Hz, half the rate: take fewer"
+            )
 
     @property
     def top(self) -> float:
-        """Upper end of the mel bands in Hz."""
+        """Where the mel bands end, in Hz."""
         return self.fmax or self.sample_rate / 2
 
     @property
     def bins(self) -> int:
-        """Rows of the spectrogram."""
+        """How many rows a spectrogram has."""
         rows = {"stft": self.n_fft // 2 + 1, "mel": self.n_mels, "cqt": self.n_bins}
         return rows.get(self.kind, self.n_mfcc)
 
     def frames(self, samples: int) -> int:
-        """Columns of the spectrogram of so many samples."""
+        """How many columns the spectrogram of so many samples has."""
         return 1 + samples // self.hop
 
     def forward(self, audio: Signal) -> Signal:
-        """(…, samples) → (…, bins, frames)."""
+        """Sounds (…, samples) → spectrograms (…, bins, frames), an array for an array."""
         if isinstance(audio, np.ndarray):
             return self.forward(torch.from_numpy(np.ascontiguousarray(audio))).numpy()
         make = {"stft": self._stft, "mel": self._mel, "cqt": self._cqt, "mfcc": self._mfcc}
         return make[self.kind](audio)
 
     def complex(self, audio: Tensor) -> Tensor:
-        """The STFT with its phase: (…, samples) → (…, n_fft / 2 + 1, frames)."""
+        """The STFT with its phase, complex: (…, samples) → (…, n_fft / 2 + 1, frames)."""
         flat = audio.reshape(-1, audio.shape[-1])
         made = torch.stft(
             flat, self.n_fft, self.hop, window=self._window(audio), pad_mode="constant",
@@ -92,7 +107,7 @@ class Spectrogram:
         return made.reshape(*audio.shape[:-1], *made.shape[-2:])
 
     def sound(self, spectrum: Tensor, length: int) -> Tensor:
-        """The signal nearest to a complex STFT (…, bins, frames) → (…, length), least squares."""
+        """The sound whose STFT is nearest, in least squares: (…, bins, frames) → (…, length)."""
         flat = spectrum.reshape(-1, *spectrum.shape[-2:])
         window = self._window(spectrum.real)
         made = torch.istft(flat, self.n_fft, self.hop, window=window, length=length)
@@ -103,7 +118,7 @@ class Spectrogram:
         return _mel_filters(self.sample_rate, self.n_fft, self.n_mels, self.fmin, self.top)
 
     def check(self, spectrum: np.ndarray | Tensor) -> None:
-        """Refuse what can't be a spectrogram with these parameters."""
+        """Raise a ValueError for what can't be a spectrogram made with these parameters."""
         if spectrum.ndim < 2 or spectrum.shape[-2] != self.bins:
             raise ValueError(
                 f"a spectrogram of shape {tuple(spectrum.shape)}: expected "
@@ -146,7 +161,7 @@ class Spectrogram:
         if audio.requires_grad:
             raise ValueError("a CQT has no gradients here: detach the audio first")
         with warnings.catch_warnings():
-            # Of its own halved rates: low octaves of a short sound are padded with silence.
+            # librosa halves the rate for low octaves and pads a short sound with silence.
             warnings.filterwarnings("ignore", "n_fft=.* is too large")
             made = librosa.cqt(
                 audio.cpu().numpy(), sr=self.sample_rate, hop_length=self.hop, fmin=self.fmin,
@@ -156,21 +171,32 @@ class Spectrogram:
 
 
 class Decibels(NamedTuple):
-    """Levels in dB below a reference, and the reference, (…, 1, 1), that leads back."""
+    """What `decibels` gives: levels in dB below a reference, and what leads back from them.
+
+    level: (…, bins, frames), 0 or less. reference: the loudest, (…, 1, 1). power: 1 or 2.
+    """
 
     level: np.ndarray | Tensor
     reference: np.ndarray | Tensor
     power: float
 
     def back(self) -> np.ndarray | Tensor:
-        """The magnitudes (or energies) again; what was below the floor comes back at the floor."""
+        """The magnitudes (or energies) again; what was below the floor comes back as the floor."""
         return self.reference * 10 ** (self.level * (self.power / 20))
 
 
 def decibels(spectrum: Signal, *, power: float = 1.0, floor: float = FLOOR_DB) -> Decibels:
-    """dB below the loudest bin of each spectrogram, not under `floor`. Silence is at the floor.
+    """Spectrograms (…, bins, frames) in decibels below the loudest bin of each.
 
-    power: 1 for magnitudes (20 log10), 2 for energies (10 log10).
+    power: 1 for magnitudes (20 log10), 2 for energies (10 log10). floor: the lowest level, in dB;
+    what is softer is at the floor, and so is silence.
+
+    >>> import numpy as np
+    >>> found = decibels(np.array([[2.0, 0.2, 0.0]]), floor=-60)
+    >>> found.level.round(3).tolist()
+    [[0.0, -20.0, -60.0]]
+    >>> found.back().round(3).tolist()
+    [[2.0, 0.2, 0.002]]
     """
     if isinstance(spectrum, np.ndarray):
         made = decibels(torch.from_numpy(spectrum), power=power, floor=floor)

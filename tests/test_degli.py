@@ -45,8 +45,9 @@ def magnitudes(count: int = 4) -> torch.Tensor:
 
 def test_untrained_it_is_griffin_and_lims_method():
     for iterations in (1, 5):
-        ours = degli.rebuild(magnitudes(), SPEC, seed=3, network=small(), iterations=iterations)
-        theirs = griffin_lim.rebuild(magnitudes(), SPEC, seed=3, iterations=iterations, momentum=0.0)
+        how = {"seed": 3, "iterations": iterations}
+        ours = degli.rebuild(magnitudes(), SPEC, network=small(), **how)
+        theirs = griffin_lim.rebuild(magnitudes(), SPEC, momentum=0.0, **how)
         assert torch.allclose(ours, theirs, atol=1e-5)
 
 

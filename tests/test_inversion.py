@@ -8,10 +8,9 @@ import pytest
 import torch
 
 import samplevae_lib as sv
-from samplevae_lib.inversion import METHODS, invert
-from samplevae_lib.inversion import short_time as phases
+from samplevae_lib.inversion import METHODS, invert, short_time
 from samplevae_lib.inversion.griffin_lim import linear
-from samplevae_lib.inversion.short_time import Frames
+from samplevae_lib.inversion.short_time import Frames, band_gain, with_magnitudes
 from samplevae_lib.metrics.distances import relative_distance
 from samplevae_lib.spectral import Spectrogram
 
@@ -22,6 +21,7 @@ CQT = Spectrogram("cqt", RATE, 512, 128, n_bins=96, per_octave=24, fmin=130.8)
 SPECS = {"stft": STFT, "mel": MEL, "cqt": CQT}
 # What is trained for some parameters, and not for these: tested where it is trained.
 TRAINED = ("degli", "wavenet", "neural")
+SHORT = {"cqt_griffin_lim": {"iterations": 2}}  # librosa takes its time
 
 
 def hits(count: int = 3) -> np.ndarray:
@@ -47,17 +47,32 @@ def test_frames_are_those_of_the_spectrogram_and_lead_back(sizes):
     assert torch.allclose(frames.spectra(back).transpose(-1, -2), wanted, atol=1e-3)
 
 
-@pytest.mark.parametrize("kind", [torch.complex64, torch.complex128])
-def test_the_compiled_step_is_the_plain_one(kind):
+@pytest.mark.parametrize("kept", [0.0, 0.4])
+def test_the_compiled_step_is_the_one_in_torch(kept):
     generator = torch.Generator().manual_seed(0)
-    possible, before = torch.randn(2, 3, 50, 65, dtype=kind, generator=generator).unbind()
+    spectra = torch.randn(2, 3, 50, 65, dtype=torch.complex64, generator=generator)
+    possible, before = spectra.unbind()
     wanted = possible.abs() + 1
     wanted[0, 0], possible[0, 1], before[0, 1] = 0, 0, 0
-    ours, plain = (way(possible, before, wanted, 0.99) for way in (phases.ahead, phases._plain))
+    how = {"before": before, "momentum": 0.99, "kept": kept}
+    ours = with_magnitudes(possible, wanted, **how)
+    plain = short_time._in_torch(possible, wanted=wanted, **how)
     assert torch.allclose(ours, plain, rtol=1e-4, atol=1e-5)
-    assert not ours[0, :2].abs().any()
+    if not kept:
+        assert not ours[0, :2].abs().any()
+        assert torch.allclose(ours[1:].abs(), wanted[1:], rtol=1e-4)
     possible[1, 2, 3] = float("nan")
-    assert phases.ahead(possible, before, wanted, 0.99).isnan().any()
+    assert with_magnitudes(possible, wanted, **how).isnan().any()
+
+
+def test_bands_get_louder_by_what_they_lack_and_by_no_more_than_four_times():
+    filters = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, 0.0]])  # bins by bands
+    shares = filters.T.contiguous()
+    spectra = torch.tensor([[[2.0, 1.0, 1.0, 5.0]]], dtype=torch.complex64)
+    gain = band_gain(spectra, torch.tensor([[[3.0, 100.0]]]), filters, shares)
+    assert gain.flatten().tolist() == pytest.approx([1.5, 4.0, 4.0, 0.0])
+    silent = band_gain(spectra, torch.zeros(1, 1, 2), filters, shares)
+    assert silent.flatten().tolist() == pytest.approx([0.25, 0.25, 0.25, 0.0])
 
 
 def test_griffin_lim_comes_as_near_as_librosas():
@@ -104,12 +119,13 @@ def test_mel_bands_lead_to_a_sound_with_those_bands(power):
 def test_every_method_keeps_shapes_kinds_seeds_and_silence(method):
     spec = SPECS[METHODS[method].kind]
     spectrum = spec.forward(hits(4)).reshape(2, 2, spec.bins, -1)
-    made = invert(spectrum, spec, method=method, length=LENGTH, seed=3)
+    how = {"method": method} | SHORT.get(method, {})
+    made = invert(spectrum, spec, length=LENGTH, seed=3, **how)
     assert made.shape == (2, 2, LENGTH)
-    again = invert(torch.from_numpy(spectrum), spec, method=method, length=LENGTH, seed=3)
+    again = invert(torch.from_numpy(spectrum), spec, length=LENGTH, seed=3, **how)
     assert torch.equal(again, torch.from_numpy(made))
-    assert invert(spectrum[0, 0], spec, method=method).shape == (128 * (spectrum.shape[-1] - 1),)
-    assert not invert(np.zeros_like(spectrum), spec, method=method).any()
+    assert invert(spectrum[0, 0], spec, **how).shape == (128 * (spectrum.shape[-1] - 1),)
+    assert not invert(np.zeros_like(spectrum), spec, **how).any()
     assert np.isfinite(made).all()
     assert METHODS[method].paper
 

@@ -138,6 +138,10 @@ def test_silence_is_at_the_floor_and_comes_back_silent():
         ({"fmin": 12000.0}, "fmin 12000.0 and fmax 11025.0 Hz"),
         ({"fmax": 20000.0}, "fmax 20000.0 Hz: .* 11025.0, half the rate"),
         ({"kind": "cqt"}, "a CQT needs an fmin above 0"),
+        (
+            {"kind": "cqt", "fmin": 130.8, "sample_rate": 16000, "n_bins": 84},
+            r"84 bins from 130\.8 Hz reach 15803 Hz, beyond 8000",
+        ),
     ],
 )
 def test_parameters_that_cannot_be_are_refused(given, message):

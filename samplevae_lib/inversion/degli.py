@@ -1,11 +1,12 @@
 """Deep Griffin–Lim: a network mends what an iteration of Griffin and Lim leaves wrong.
 
-Masuyama, Yatabe, Koizumi, Oikawa and Harada, ICASSP 2019 (arXiv 1903.03971). Of a spectrum X an
-iteration makes Y, with the wanted magnitudes, and Z, the nearest to Y that a sound can have; the
-network sees all three and predicts what is wrong with Z. One iteration is trained, to take noise
-away; as many as wanted follow each other when it is used (`inversion.trained.degli`).
+Masuyama, Yatabe, Koizumi, Oikawa and Harada, ICASSP 2019 (arXiv 1903.03971). From a spectrum X an
+iteration makes Y, which has the wanted magnitudes, and Z, the spectrum nearest to Y that a sound
+can have; the network sees all three and predicts what is wrong with Z. It is trained on single
+iterations, to take noise away (`train_degli`); in use (`rebuild`) as many as wanted follow each
+other.
 
-Spectra are complex, (clips, frames, bins), as `inversion.frames` has them.
+Spectra are complex, (clips, frames, bins), as `short_time.Frames` has them.
 """
 
 from __future__ import annotations
@@ -20,13 +21,44 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from samplevae_lib.inversion.short_time import Frames, ahead, fitting, magnitudes, random_phases
+from samplevae_lib.inversion.short_time import (
+    Frames,
+    magnitudes,
+    random_phases,
+    ready_network,
+    with_magnitudes,
+)
 from samplevae_lib.spectral import Spectrogram
 from samplevae_lib.training.loop import Batch, Player, Schedule, Terms, train
 
 SNR_DB = (-6.0, 12.0)  # of the noisy spectra to learn from
 _FLOOR = 1e-3  # of a clip's level: added to a bin's magnitude in its scale
 _SILENT = 1e-12  # level under which a clip is taken as it is
+
+
+@torch.no_grad()
+def rebuild(
+    spectrum: Tensor,
+    spec: Spectrogram,
+    *,
+    seed: int = 0,
+    network: nn.Module | None = None,
+    iterations: int = 32,
+) -> Tensor:
+    """STFT magnitudes (clips, bins, frames) → (clips, samples), from random phases (by `seed`).
+
+    network: a trained `DeepGriffinLim`; it corrects each iteration. One that always says zero makes
+    this Griffin and Lim's method. iterations: at least 1.
+    """
+    if iterations < 1:
+        raise ValueError(f"iterations {iterations}: expected at least 1")
+    network = ready_network(network, DeepGriffinLim, spec, "degli")
+    frames = Frames(spec, spectrum.shape[-1], spectrum)
+    wanted = magnitudes(spectrum, spec)
+    estimate = random_phases(wanted, seed)
+    for _ in range(iterations):
+        estimate = network(estimate, wanted, frames).following
+    return frames.cut(frames.sound(with_magnitudes(estimate, wanted)))
 
 
 class Iteration(NamedTuple):
@@ -44,7 +76,10 @@ class Iteration(NamedTuple):
 
 
 class GatedConvolution(nn.Module):
-    """Half of the channels times the sigmoid of the others; (frames, bins) keep their size."""
+    """A convolution to twice the channels; half of them times the sigmoid of the others.
+
+    kernel: frames and bins. What goes in and out has as many frames and bins.
+    """
 
     def __init__(self, channels: int, made: int, kernel: tuple[int, int]):
         super().__init__()
@@ -59,14 +94,16 @@ class DeepGriffinLim(nn.Module):
     """One iteration: Griffin and Lim's two projections and the network F.
 
     Six real channels go in, the real and imaginary parts of X, Y and Z, and two come out. depth:
-    gated convolutions, the first with a kernel of its own; all between the first and the last are
-    bypassed. The sizes are those of the best known implementation in the open (Sytronik's); the
-    thesis names none. Untrained, F is zero and this is Griffin and Lim's method.
+    number of gated convolutions, of `channels` channels and this `kernel` (frames, bins); the
+    `first` has a kernel of its own, and all between the first and the last are bypassed. The sizes
+    are those of the best known open implementation (Sytronik's); the thesis names none. Untrained,
+    F is zero and this is Griffin and Lim's method.
 
-    Before the network sees it every bin is divided by a `scale`, and what comes out is multiplied
-    by that again: a louder clip is the same to the network. compression 0 makes it one scale for a
-    clip, the root mean square of its wanted magnitudes; up to 1 it goes over to each bin's own.
-    Notes are a few partials in much silence: without compression the partials are all it hears.
+    Before the network sees a bin it is divided by a `scale`, and what comes out is multiplied by
+    that again, so a louder clip is the same to the network. compression 0: one scale for a clip,
+    the root mean square of its wanted magnitudes; 1: nearly each bin's own magnitude; between them
+    both to a part. Notes are a few partials in much silence: without compression the partials are
+    all that counts.
     """
 
     def __init__(
@@ -95,13 +132,13 @@ class DeepGriffinLim(nn.Module):
         nn.init.zeros_(self.exit.bias)
 
     def extra_repr(self) -> str:
-        """What the weights don't tell."""
+        """The spectrogram it is made for: part of what a fit is known by."""
         return str(self.spec)
 
     def forward(self, current: Tensor, wanted: Tensor, frames: Frames) -> Iteration:
         """X and the magnitudes wanted → X, Y, Z and F(X, Y, Z)."""
         with torch.no_grad():
-            replaced = ahead(current, current, wanted, 0.0)
+            replaced = with_magnitudes(current, wanted)
             consistent = frames.spectra(frames.sound(replaced))
         scale = self.scale(wanted)
         output = scale * self.residual(*(s / scale for s in (current, replaced, consistent)))
@@ -129,8 +166,9 @@ def levels(magnitudes: Tensor) -> Tensor:
 def denoising(frames: int, snr: tuple[float, float] = SNR_DB) -> Terms:
     """error: mean L1 distance of F(X, Y, Z) from Z − X*, in units of each bin's scale.
 
-    X* is the spectrum of a stretch of each sound, so many frames long, from anywhere in it; X is
-    that with complex Gaussian noise. snr: from and to, in dB; drawn for each clip.
+    X* is the spectrum of a stretch of each sound, `frames` long, from anywhere in it; X is that
+    with complex Gaussian noise. snr: lowest and highest ratio of the two in dB; one is drawn for
+    each clip.
     """
 
     def terms(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
@@ -160,10 +198,12 @@ def train_degli(
     snr: tuple[float, float] = SNR_DB,
     held_out: int = 0,
 ) -> pd.DataFrame:
-    """Train on sounds (clips, samples), alone or first in a tuple; returns the history.
+    """Train in place on sounds (clips, samples), alone or first in a tuple; returns the history.
 
-    An epoch sees one stretch of every sound. frames: its length. held_out: so many sounds at the
-    end are only judged. clip: longest gradient. The rate follows half a cosine down to zero.
+    An epoch sees one stretch of every sound, `frames` long, in batches of `batch`. rate: of Adam;
+    it follows half a cosine down to zero. clip: largest norm of a gradient. snr: as in `denoising`.
+    held_out: so many sounds at the end are not learnt from, only judged. checkpoint: a folder to go
+    on from after a kill.
     """
     sounds = np.asarray(data[0] if isinstance(data, list | tuple) else data, np.float32)
     kept = len(sounds) - held_out
@@ -196,7 +236,7 @@ class Residuals(NamedTuple):
 def residuals(
     network: DeepGriffinLim, sounds: np.ndarray, *, snr: float = 0.0, seed: int = 0
 ) -> Residuals:
-    """What the network makes of sounds (clips, samples) with noise, snr dB under them."""
+    """One iteration of the network on sounds (clips, samples) with noise `snr` dB under them."""
     given = torch.as_tensor(np.ascontiguousarray(sounds, np.float32))
     clean, frames = spectra_of(given, network.spec)
     generator = torch.Generator().manual_seed(seed)
@@ -209,7 +249,7 @@ def residuals(
 
 
 def spectra_of(sounds: Tensor, spec: Spectrogram) -> tuple[Tensor, Frames]:
-    """(clips, samples) → complex (clips, frames, bins), and the frames that lead back.
+    """Sounds (clips, samples) → complex (clips, frames, bins), and the `Frames` that lead back.
 
     Samples behind the last whole hop are left out: no frame would stand on their end.
     """
@@ -221,41 +261,18 @@ def spectra_of(sounds: Tensor, spec: Spectrogram) -> tuple[Tensor, Frames]:
 
 
 def noisy(clean: Tensor, scale: Tensor, snr: Tensor, noise: Tensor) -> Tensor:
-    """The spectra plus unit complex noise, `snr` dB under each clip after division by the scale."""
+    """Clean spectra plus noise `snr` dB below them, both as the network sees them: over the scale.
+
+    scale: as `DeepGriffinLim.scale`. noise: complex, of unit variance. All (clips, frames, bins).
+    """
     return clean + noise * scale * levels((clean / scale).abs()) * 10 ** (-snr / 20)
 
 
 def _stretches(sounds: Tensor, samples: int) -> Tensor:
-    """As many samples of each sound, from anywhere in it."""
+    """A stretch of each sound (clips, length), so many samples long, from anywhere in it."""
     if samples > sounds.shape[1]:
         raise ValueError(
             f"stretches of {samples} samples from sounds of {sounds.shape[1]}: take fewer frames"
         )
     starts = torch.randint(sounds.shape[1] - samples + 1, (len(sounds), 1), device=sounds.device)
     return sounds.gather(1, starts + torch.arange(samples, device=sounds.device))
-
-
-@torch.no_grad()
-def rebuild(
-    spectrum: Tensor,
-    spec: Spectrogram,
-    *,
-    seed: int = 0,
-    network: nn.Module | None = None,
-    iterations: int = 32,
-) -> Tensor:
-    """(clips, bins, frames) → (clips, samples), from random phases.
-
-    network: a trained `models.degli.DeepGriffinLim`. Each iteration is one of Griffin and Lim's
-    that the network corrects (Masuyama et al. 2019); with a network that is always zero it is
-    theirs.
-    """
-    if iterations < 1:
-        raise ValueError(f"iterations {iterations}: expected at least 1")
-    network = fitting(network, spec, "degli", "DeepGriffinLim")
-    frames = Frames(spec, spectrum.shape[-1], spectrum)
-    wanted = magnitudes(spectrum, spec)
-    estimate = random_phases(wanted, seed)
-    for _ in range(iterations):
-        estimate = network(estimate, wanted, frames).following
-    return frames.cut(frames.sound(ahead(estimate, estimate, wanted, 0.0)))

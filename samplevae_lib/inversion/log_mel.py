@@ -1,7 +1,7 @@
-"""Sounds as mel bands in decibels, each between nothing and its loudest, and back.
+"""Sounds as mel bands in decibels between 0 and 1, for a model to learn from, and back to sound.
 
-What the ear can't tell apart, such as where in its course a partial stands, is not in them, so a
-model of them spends nothing of its latent on it; the way back to sound is an inverter's.
+What the ear does not tell apart, such as the phase a partial begins with, is not in mel bands, so a
+model of them spends none of its latent on it. The way back is Griffin–Lim from mel bands.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from samplevae_lib import inversion
-from samplevae_lib.spectral import Spectrogram
+from samplevae_lib.inversion.methods import invert
+from samplevae_lib.spectral import Decibels, Spectrogram, decibels
 
-_SILENT = 0.025
+_SILENT = 0.025  # of the range: a level so near the floor counts as silence
 _ITERATIONS = 64
 
 
 @dataclass(frozen=True)
 class BandScale:
-    """Mel bands from 0, `range_db` below a sound's loudest, to 1.
+    """Mel bands from 0, `range_db` below a sound's loudest band, to 1, the loudest.
 
-    multiple: what the number of frames is cut to a multiple of, as strides need it.
+    spec: of the bands, kind "mel". multiple: the number of frames is cut to a multiple of it, as
+    the strides of a model need.
     """
 
     spec: Spectrogram
@@ -29,26 +30,24 @@ class BandScale:
     multiple: int = 8
 
     def levels(self, audio: np.ndarray) -> np.ndarray:
-        """(sounds, samples) → (sounds, n_mels, frames)."""
+        """(sounds, samples) → (sounds, n_mels, frames), 0 … 1. Silence is 0."""
         bands = self.spec.forward(np.asarray(audio, np.float32))
         bands = bands[..., : bands.shape[-1] // self.multiple * self.multiple]
-        loudest = np.maximum(bands.max((1, 2), keepdims=True), np.finfo(np.float32).tiny)
-        return (1 + self._shares(bands / loudest)).clip(0, 1)
+        below = decibels(bands, power=self.spec.power, floor=-self.range_db).level
+        return (1 + below / self.range_db).clip(0, 1)
 
     def sounds(self, levels: np.ndarray, *, samples: int, seed: int = 0) -> np.ndarray:
-        """(sounds, n_mels, frames) → (sounds, samples) of no certain level, by Griffin–Lim.
+        """(sounds, n_mels, frames) → (sounds, samples), by Griffin–Lim; seed: of its phases.
 
-        A level within a fortieth of the range above its floor counts as silence: a model rarely
-        says exactly 0.
+        Levels do not tell how loud a sound was: the loudest band comes out as 1. Levels less than
+        a fortieth of the range above the floor count as silence: a model rarely says exactly 0.
         """
         missing = self.spec.frames(samples) - levels.shape[-1]
         levels = np.pad(levels, ((0, 0), (0, 0), (0, missing)), mode="edge").clip(0, 1)
-        bands = np.where(levels > _SILENT, 10 ** ((levels - 1) * self.range_db / 20), 0)
-        return inversion.invert(
-            bands.astype(np.float32), self.spec, method="mel_griffin_lim", length=samples,
-            start="pghi", iterations=_ITERATIONS, seed=seed,
+        below = (levels - 1) * self.range_db
+        loud = Decibels(below, reference=1.0, power=self.spec.power).back()
+        bands = np.where(levels > _SILENT, loud, 0).astype(np.float32)
+        return invert(
+            bands, self.spec, method="mel_griffin_lim", length=samples, start="pghi",
+            iterations=_ITERATIONS, seed=seed,
         )  # fmt: skip
-
-    def _shares(self, amount: np.ndarray) -> np.ndarray:
-        """Decibels below the loudest as shares of the range, −1 to 0."""
-        return 20 * np.log10(np.maximum(amount, 10 ** (-self.range_db / 20))) / self.range_db

@@ -1,4 +1,4 @@
-"""Phases integrated from the slopes of the magnitudes, loudest bins first: no iteration at all.
+"""PGHI: phases integrated from the slopes of the magnitudes, loudest bins first, in one go.
 
 For a Gaussian window the phase's slopes along time and frequency are those of the logarithm of the
 magnitude along the other axis; a Hann window is nearly one (Průša, Balazs and Søndergaard,
@@ -8,11 +8,12 @@ magnitude along the other axis; a Hann window is nearly one (Průša, Balazs and
 from __future__ import annotations
 
 import heapq
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numba
 import numpy as np
 import torch
-from numba import prange
 from torch import Tensor
 
 from samplevae_lib.inversion.short_time import Frames, magnitudes, random_phases
@@ -21,87 +22,79 @@ from samplevae_lib.spectral import Spectrogram
 _HANN = 0.25645  # the nearest Gaussian exp(−π t² / γ) has γ = _HANN · n_fft² (Průša et al.)
 _TOLERANCE = 1e-6  # of a clip's largest magnitude: what is softer gets a random phase
 _FLOOR = 1e-10  # of it too: zeros have no logarithm
-_LEAST = 1e-30  # of a silent clip
+_LEAST = 1e-30  # the floor of a silent clip
 
 
 def rebuild(spectrum: Tensor, spec: Spectrogram, *, seed: int = 0) -> Tensor:
-    """(clips, bins, frames) → (clips, samples), by phase gradient heap integration."""
+    """STFT magnitudes (clips, bins, frames) → (clips, samples), without iterations.
+
+    seed: of the random phases that the softest bins get.
+    """
     frames = Frames(spec, spectrum.shape[-1], spectrum)
-    return frames.cut(frames.sound(integrated(magnitudes(spectrum, spec), spec, seed)))
+    return frames.cut(frames.sound(with_fitting_phases(magnitudes(spectrum, spec), spec, seed)))
 
 
-def integrated(wanted: Tensor, spec: Spectrogram, seed: int) -> Tensor:
+def with_fitting_phases(wanted: Tensor, spec: Spectrogram, seed: int) -> Tensor:
     """Magnitudes (clips, frames, bins) with phases that fit their slopes, complex.
 
-    seed: of the phases below the tolerance.
+    seed: of the random phases of bins below the tolerance.
     """
-    numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
     made = random_phases(wanted, seed)
-    loudness = wanted.detach().cpu().numpy()
-    phases = torch.from_numpy(_phases(loudness, spec.n_fft, spec.hop)).to(wanted)
+    one_clip = partial(_phases, n_fft=spec.n_fft, hop=spec.hop)
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        found = list(pool.map(one_clip, wanted.detach().cpu().numpy()))
+    phases = torch.from_numpy(np.stack(found)).to(wanted)
     return torch.where(phases.isnan(), made, torch.polar(wanted, phases))
 
 
 def _phases(loudness: np.ndarray, n_fft: int, hop: int) -> np.ndarray:
-    """Radians in [0, 2π) of bins above the tolerance; NaN below it."""
-    made = np.full(loudness.shape, np.nan, loudness.dtype)
-    _each_clip(loudness, n_fft, hop, made)
-    return made
+    """Magnitudes (frames, bins) → radians in [0, 2π) of bins above the tolerance; NaN below it."""
+    audible = np.flatnonzero(loudness > loudness.max() * _TOLERANCE)
+    ranked = np.argsort(-loudness.ravel()[audible], kind="stable")  # ties alike on every machine
+    phases = np.full(loudness.shape, np.nan)
+    _integrate(audible[ranked], _slopes(loudness, n_fft, hop), phases)
+    return (phases % (2 * np.pi)).astype(loudness.dtype)
 
 
-@numba.njit(parallel=True, cache=True)
-def _each_clip(loudness, n_fft, hop, made):
-    for clip in prange(len(loudness)):
-        slopes = _slopes(loudness[clip], n_fft, hop)
-        made[clip] = _integrated(loudness[clip], slopes) % (2 * np.pi)
-
-
-@numba.njit(cache=True)
-def _slopes(loudness, n_fft, hop):
+def _slopes(loudness: np.ndarray, n_fft: int, hop: int) -> np.ndarray:
     """Radians from a frame to the next and from a bin to the next, (2, frames, bins).
 
     Phases count from a window's first sample, hence half a turn from bin to bin.
     """
-    frames, bins = loudness.shape
-    level = np.log(np.maximum(loudness, loudness.max() * _FLOOR + _LEAST))
+    level = np.log(np.maximum(loudness, float(loudness.max()) * _FLOOR + _LEAST, dtype=np.float64))
     ratio = hop / (_HANN * n_fft)  # hop · n_fft / γ
-    slopes = np.empty((2, frames, bins))
-    for frame in range(frames):
-        before, after = max(frame - 1, 0), min(frame + 1, frames - 1)
-        for bin in range(bins):
-            # A real sound's spectrum is even about both its ends, so it has no slope there.
-            inside = 0 < bin < bins - 1
-            rise = (level[frame, bin + 1] - level[frame, bin - 1]) / 2 if inside else 0.0
-            slopes[0, frame, bin] = ratio * rise + 2 * np.pi * hop * bin / n_fft
-            rise = (level[after, bin] - level[before, bin]) / max(after - before, 1)
-            slopes[1, frame, bin] = -rise / ratio - np.pi
-    return slopes
+    over_bins, over_frames = np.zeros_like(level), np.zeros_like(level)
+    # A real sound's spectrum is even about both its ends, so it has no slope there.
+    over_bins[:, 1:-1] = (level[:, 2:] - level[:, :-2]) / 2
+    if len(level) > 1:
+        over_frames = np.gradient(level, axis=0)
+    turn = 2 * np.pi * hop * np.arange(level.shape[1]) / n_fft
+    return np.stack([ratio * over_bins + turn, -over_frames / ratio - np.pi])
 
 
-@numba.njit(cache=True)
-def _integrated(loudness, slopes):
+@numba.njit(nogil=True, cache=True)
+def _integrate(order, slopes, phases):
     """From the loudest bin to its neighbours and on, always from the loudest reached so far.
 
-    Bins stand in the heap by their rank in loudness. What no loud enough neighbour leads to is
-    begun anew with phase zero; below the tolerance phases stay NaN.
+    order: the bins that get a phase, counted frame by frame, from loud to soft. phases (frames,
+    bins): NaN at first, filled in place. Bins stand in the heap by their place in that order. A bin
+    that no loud enough neighbour leads to is begun anew with phase zero.
     """
-    order = np.argsort(-loudness.ravel())
-    rank = np.empty(order.shape, np.int64)
-    rank[order] = np.arange(len(order))
-    audible = np.sum(loudness > loudness.max() * _TOLERANCE)
-    phases = np.full(loudness.shape, np.nan)
-    for first in range(audible):
-        start = divmod(order[first], loudness.shape[1])
+    bins = phases.shape[1]
+    rank = np.full(phases.size, -1)
+    for place in range(len(order)):
+        rank[order[place]] = place
+    for first in range(len(order)):
+        start = divmod(order[first], bins)
         if np.isnan(phases[start]):
             phases[start] = 0
             heap = [first]
             while heap:
-                _spread(heap, order, rank, audible, slopes, phases)
-    return phases
+                _spread(heap, order, rank, slopes, phases)
 
 
-@numba.njit(cache=True)
-def _spread(heap, order, rank, audible, slopes, phases):
+@numba.njit(nogil=True, cache=True)
+def _spread(heap, order, rank, slopes, phases):
     """Take the loudest bin off the heap and lead its phase on to those beside it."""
     frames, bins = phases.shape
     at = divmod(order[heapq.heappop(heap)], bins)
@@ -111,7 +104,7 @@ def _spread(heap, order, rank, audible, slopes, phases):
             if not (0 <= to[0] < frames and 0 <= to[1] < bins):
                 continue
             reached = rank[to[0] * bins + to[1]]
-            if reached < audible and np.isnan(phases[to]):
+            if reached >= 0 and np.isnan(phases[to]):
                 slope = (slopes[axis][at] + slopes[axis][to]) / 2
                 phases[to] = phases[at] + step * slope
                 heapq.heappush(heap, reached)

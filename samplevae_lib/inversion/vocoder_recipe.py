@@ -1,8 +1,9 @@
-"""How the shipped vocoders are trained: `python -m samplevae_lib vocoder NAME`.
+"""How the vocoders that come with the project are trained: `python -m samplevae_lib vocoder NAME`.
 
-Drums of 85 % of the machines and notes of 85 % of the instruments, at other speeds, starts and
-mixtures; the rest is never heard in training, and its machines and instruments are named in the
-card beside the weights.
+They learn from drums of 85 % of the machines and notes of 85 % of the instruments, at changed
+speeds, from changed starts and mixed; the rest is never heard in training, and its machines and
+instruments are named in the card beside the weights. `ship` does all of it; `RECIPES` holds the
+numbers.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from samplevae_lib import audio, cache, datasets, paths, provenance
 from samplevae_lib.datasets import Dataset
@@ -23,8 +25,8 @@ from samplevae_lib.files import plain, replacing, write_json
 from samplevae_lib.inversion.vocoder import Vocoder
 from samplevae_lib.progress import track
 from samplevae_lib.spectral import Spectrogram
-from samplevae_lib.training.loop import Player, Schedule, train
-from samplevae_lib.training.losses import spoken_back
+from samplevae_lib.training.loop import Batch, Player, Schedule, Terms, train
+from samplevae_lib.training.losses import HeardDistance, SpectralDistance
 
 KEPT_APART = {"train": 0.85, "test": 0.15}
 _DRUM_SECONDS, _NOTE_SECONDS = 1.5, 4.0
@@ -36,7 +38,12 @@ _QUIET = 1e-3  # peak of a crop that holds only a tail
 
 @dataclass(frozen=True)
 class Recipe:
-    """A vocoder's size, what it hears, and how long; samples and rates as everywhere."""
+    """A vocoder's size, what it hears, for how long, and by what loss it is judged.
+
+    channels, blocks: of the network. crops: to learn from, each of so many `samples`. epochs,
+    batch, rate, clip: of training with AdamW. mel_windows, mel_bands, bin_windows: of the spectral
+    terms of the loss, in samples and numbers of bands. weights: of the loss's terms.
+    """
 
     spec: Spectrogram
     channels: int = 160
@@ -52,6 +59,9 @@ class Recipe:
     mixed: float = 0.16  # share that are a drum and something else at once
     mixed_with_notes: float = 0.4  # share of those in which it is a note
     octaves: float = 0.6  # how far a sound's speed is changed at the most
+    mel_windows: tuple[int, ...] = (2048, 1024, 512, 256, 128)
+    mel_bands: tuple[int, ...] = (160, 128, 96, 48, 24)
+    bin_windows: tuple[int, ...] = (2048, 1024, 512)
     weights: Mapping[str, float] = field(
         default_factory=lambda: {
             "levels": 3.0, "amounts": 1.0, "bins": 0.5, "noise": 1.0, "loudness": 1.0,
@@ -66,7 +76,10 @@ RECIPES = {
 
 
 def sounds(rate: int, *, data: str = "auto", seed: int = 0) -> dict[str, dict[str, Dataset]]:
-    """Drums and notes at a rate in Hz; "train" and "test" share no machine and no instrument."""
+    """Drums and notes at a rate in Hz, each in parts "train" and "test".
+
+    The parts share no machine and no instrument. data: "auto", "real" or "stand-in".
+    """
     drums = datasets.load(
         "drums", data=data, seed=seed, classes="all", sample_rate=rate,
         samples=int(rate * _DRUM_SECONDS),
@@ -79,7 +92,7 @@ def sounds(rate: int, *, data: str = "auto", seed: int = 0) -> dict[str, dict[st
 
 
 def crops(drums: Dataset, notes: Dataset, recipe: Recipe, count: int, *, seed: int) -> np.ndarray:
-    """What is learnt from, (count, samples) float32 with peaks at 1."""
+    """What is learnt from: (count, samples) float32 with peaks at 1, the same for the same seed."""
     rng = np.random.default_rng(seed)
     made = np.zeros((count, recipe.samples), dtype=np.float32)
     for crop in track(made, "cutting crops"):
@@ -100,9 +113,12 @@ def train_vocoder(
     checkpoint: Path | None,
     recipe: Recipe,
 ) -> pd.DataFrame:
-    """Fit a vocoder to crops (n, samples) and judge it by others; returns the history."""
+    """Fit a vocoder to crops (n, samples) and judge it by others; returns the history.
+
+    data: crops to learn from, crops held out. checkpoint: a folder to go on from after a kill.
+    """
     player = Player(
-        spoken_back(recipe.spec.sample_rate), recipe.weights, optimiser="adamw",
+        sound_terms(recipe), recipe.weights, optimiser="adamw",
         rate=recipe.rate, options={"betas": (0.8, 0.99)},
     )  # fmt: skip
     schedule = Schedule(recipe.epochs, recipe.batch, clip=recipe.clip, anneal=True)
@@ -113,10 +129,35 @@ def train_vocoder(
     )  # fmt: skip
 
 
-def ship(name: str, *, data: str = "auto", seed: int = 0) -> Path:
-    """Train the vocoder of this name and write its weights and card.
+def sound_terms(recipe: Recipe) -> Terms:
+    """The loss of a vocoder that gets the mel bands of a batch of sounds and should give them back.
 
-    Killed, it goes on from its last checkpoint.
+    levels, amounts: of mel bands (`SpectralDistance`). bins: amounts and convergence of single
+    bins. noise, loudness: as heard (`HeardDistance`).
+    """
+    rate = recipe.spec.sample_rate
+    in_bands = SpectralDistance(rate, windows=recipe.mel_windows, bands=recipe.mel_bands)
+    in_bins = SpectralDistance(rate, windows=recipe.bin_windows, bands=None)
+    heard = HeardDistance(rate)
+
+    def terms(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        (sounds,) = batch
+        made = model(model.spec.forward(sounds))
+        wanted = sounds[:, : made.shape[1]]
+        bands, bins = in_bands(made, wanted), in_bins(made, wanted)
+        return {
+            "levels": bands["levels"], "amounts": bands["amounts"],
+            "bins": bins["amounts"] + bins["convergence"],
+            **heard(made, wanted),
+        }  # fmt: skip
+
+    return terms
+
+
+def ship(name: str, *, data: str = "auto", seed: int = 0) -> Path:
+    """Train the vocoder of this name in RECIPES and write its weights and card; returns the path.
+
+    data: "auto", "real" or "stand-in". Killed, it goes on from its last checkpoint.
     """
     recipe, commit = RECIPES[name], provenance.commit()
     parts = sounds(recipe.spec.sample_rate, data=data, seed=seed)
@@ -151,7 +192,10 @@ def keep(name: str, model: Vocoder, card: Mapping[str, Any]) -> Path:
 
 
 def _crop(dataset: Dataset, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
-    """A stretch of one sound, at another speed and with a peak of 1; silence is drawn again."""
+    """A stretch of one sound, (samples,), at another speed and with a peak of 1.
+
+    A stretch that is nearly silent is drawn again.
+    """
     rate, samples = dataset.sample_rate, recipe.samples
     piece = np.zeros(samples, dtype=np.float32)
     while np.abs(piece).max() < _QUIET:
@@ -172,6 +216,7 @@ def _crop(dataset: Dataset, recipe: Recipe, rng: np.random.Generator) -> np.ndar
 def _card(
     recipe: Recipe, parts: Mapping[str, Mapping[str, Dataset]], history: pd.DataFrame
 ) -> dict[str, Any]:
+    """What the weights come from: recipe, data, machine, versions, seconds and history."""
     described = {
         name: {
             "source": part["train"].source,

@@ -14,7 +14,7 @@ import numpy as np
 # What the compiler may do; sums in any order too, as a matrix product has it.
 _FAST = {"contract", "nsz", "arcp", "reassoc"}
 _HALF = np.float32(np.sqrt(0.5))
-_ONE, _TWO = np.float32(1), np.float32(2)
+_NONE, _ONE, _TWO = np.float32(0), np.float32(1), np.float32(2)
 
 
 class Tables(NamedTuple):
@@ -73,9 +73,27 @@ def _add_product(given, weights, made):
 
 
 @numba.njit(fastmath=_FAST, cache=True)
+def _start_with(row, made):
+    """made (clips, outputs) = row (outputs,), in every clip."""
+    for clip in range(made.shape[0]):
+        for o in range(made.shape[1]):
+            made[clip, o] = row[o]
+
+
+@numba.njit(fastmath=_FAST, cache=True)
+def _rectify(made, factor):
+    """made (clips, outputs) times a factor, and nothing below zero."""
+    for clip in range(made.shape[0]):
+        for o in range(made.shape[1]):
+            made[clip, o] = max(made[clip, o] * factor, _NONE)
+
+
+@numba.njit(fastmath=_FAST, cache=True)
 def _draw(logits, draw, sharpness):
     """The class at which the summed likelihood passes the draw; overwrites the logits."""
-    highest, total = logits.max(), np.float32(0)
+    highest, total = logits[0], _NONE
+    for i in range(1, len(logits)):
+        highest = max(highest, logits[i])
     for i in range(len(logits)):
         logits[i] = np.exp((logits[i] - highest) * sharpness)
         total += logits[i]
@@ -92,21 +110,24 @@ def _layer(tables, layer, sample, rings, state, mixed, gated, both, skips):
     kernel, dilation = tables.taps.shape[1], tables.dilations[layer]
     span = dilation * (kernel - 1) + 1
     ring = rings[layer]
-    ring[sample % span] = state
-    mixed[:] = tables.local[layer, sample // tables.hop]
+    clips, half, residual = len(state), gated.shape[1], state.shape[1]
+    for clip in range(clips):
+        for c in range(residual):
+            ring[sample % span, clip, c] = state[clip, c]
+        for c in range(2 * half):
+            mixed[clip, c] = tables.local[layer, sample // tables.hop, clip, c]
     for tap in range(kernel):
         place = (sample + 1 + dilation * tap) % span
         _add_product(ring[place], tables.taps[layer, tap], mixed)
-    half, residual = gated.shape[1], state.shape[1]
-    for clip in range(len(state)):
+    for clip in range(clips):
         for c in range(half):
             twice = np.exp(_TWO * mixed[clip, c])  # tanh by way of it: several times as quick
             gated[clip, c] = (_ONE - _TWO / (twice + _ONE)) / (
                 _ONE + np.exp(-mixed[clip, half + c])
             )
-        both[clip] = tables.exit_biases[layer]
+    _start_with(tables.exit_biases[layer], both)
     _add_product(gated, tables.exits[layer], both)
-    for clip in range(len(state)):
+    for clip in range(clips):
         for c in range(residual):
             state[clip, c] = (state[clip, c] + both[clip, c]) * _HALF
         for c in range(skips.shape[1]):
@@ -118,29 +139,33 @@ def _generate(tables, draws, sharpness, chosen, kept):
     samples, clips = draws.shape
     layers, kernel, residual, gate = tables.taps.shape
     skip, values = tables.last.shape
-    span = tables.dilations.max() * (kernel - 1) + 1
-    rings = np.zeros((layers, span, clips, residual), np.float32)
+    longest = 0
+    for layer in range(layers):
+        longest = max(longest, tables.dilations[layer])
+    rings = np.zeros((layers, longest * (kernel - 1) + 1, clips, residual), np.float32)
     state, mixed = np.empty((clips, residual), np.float32), np.empty((clips, gate), np.float32)
     gated = np.empty((clips, gate // 2), np.float32)
     both = np.empty((clips, residual + skip), np.float32)
-    skips, hidden = np.empty((2, clips, skip), np.float32)
+    skips, hidden = np.empty((clips, skip), np.float32), np.empty((clips, skip), np.float32)
     logits = np.empty((clips, values), np.float32)
     before, share = np.zeros(clips, np.float32), np.float32(1 / np.sqrt(layers))
-    step = np.float32(2 / (values - 1))
+    nothing, step = np.zeros(skip, np.float32), np.float32(2 / (values - 1))
     for sample in range(samples):
         for clip in range(clips):
-            state[clip] = tables.entrance[0] * before[clip] + tables.entrance[1]
-        skips[:] = 0
+            for c in range(residual):
+                state[clip, c] = tables.entrance[0, c] * before[clip] + tables.entrance[1, c]
+        _start_with(nothing, skips)
         for layer in range(layers):
             _layer(tables, layer, sample, rings, state, mixed, gated, both, skips)
-        for clip in range(clips):
-            skips[clip] = np.maximum(skips[clip] * share, np.float32(0))
-            hidden[clip], logits[clip] = tables.head_bias, tables.last_bias
+        _rectify(skips, share)
+        _start_with(tables.head_bias, hidden)
         _add_product(skips, tables.head, hidden)
-        hidden[:] = np.maximum(hidden, np.float32(0))
+        _rectify(hidden, _ONE)
+        _start_with(tables.last_bias, logits)
         _add_product(hidden, tables.last, logits)
-        if len(kept):
-            kept[sample] = logits
         for clip in range(clips):
+            if len(kept):
+                for value in range(values):
+                    kept[sample, clip, value] = logits[clip, value]
             chosen[sample, clip] = _draw(logits[clip], draws[sample, clip], sharpness)
-            before[clip] = chosen[sample, clip] * step - np.float32(1)
+            before[clip] = chosen[sample, clip] * step - _ONE
