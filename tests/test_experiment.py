@@ -195,7 +195,8 @@ def test_a_record_says_which_data_it_was_made_from(run):
     run.figure("X-F1", picture(), "A line.")
     assert record(run, "X-F1")["data"] == [{
         "name": "drums", "source": "real", "sounds": 4, "fingerprint": drums.fingerprint,
-        "licence": "none", "reason": "no network", "profile": "reference", "data": "auto", "seed": 0,
+        "licence": "none", "reason": "no network",
+        "profile": "reference", "data": "auto", "seed": 0,
         "problems": [["x.wav", "is empty"]],
     }]  # fmt: skip
 

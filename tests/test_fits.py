@@ -103,7 +103,8 @@ def test_only_what_the_cache_lacks_is_trained(monkeypatch):
     monkeypatch.setattr(fits_module, "train_in_workers", in_workers)
     done = fit_all(wanted, BESIDE)
     assert trained == ["new"]
-    assert {name: each.source for name, each in done.items()} == {"known": "cached", "new": "trained"}
+    sources = {name: each.source for name, each in done.items()}
+    assert sources == {"known": "cached", "new": "trained"}
 
 
 def test_what_is_to_be_trained_anew_is_trained_though_it_is_known():

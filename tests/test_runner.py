@@ -83,7 +83,8 @@ def test_a_failure_is_named_and_the_others_go_on_and_are_skipped_next_time(proje
     assert "1 reproduced" in terminal.summary(outcomes)
 
     write_notebook(project, "02_bad", CLAIM, FINISH)  # mended
-    assert states(runner.run_jobs(runner.plan_jobs())) == {"01_good": "up to date", "02_bad": "done"}
+    again = runner.run_jobs(runner.plan_jobs())
+    assert states(again) == {"01_good": "up to date", "02_bad": "done"}
     # Another seed is another run.
     assert not any(runner.fresh(job) for job in runner.plan_jobs(seed=1))
 
@@ -257,5 +258,6 @@ def test_a_cluster_does_the_same_work(project):
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=1, dashboard_address=None
     ) as cluster:
-        outcomes = runner.run_jobs(runner.plan_jobs(only=["01"]), scheduler=cluster.scheduler_address)
+        jobs = runner.plan_jobs(only=["01"])
+        outcomes = runner.run_jobs(jobs, scheduler=cluster.scheduler_address)
     assert states(outcomes) == {"01_good": "done"}

@@ -137,7 +137,8 @@ def test_a_damaged_file_is_refused_by_name(shipped):
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
-    with pytest.raises(WeightsError, match=r"dilated-0\.safetensors is damaged or foreign.*restore"):
+    named = r"dilated-0\.safetensors is damaged or foreign.*restore"
+    with pytest.raises(WeightsError, match=named):
         fit(one())
 
 
@@ -188,7 +189,7 @@ def test_a_history_takes_a_line_a_column(shipped):
 
 @pytest.mark.parametrize(
     ("name", "file"),
-    [(("hybrid", 0), "hybrid-0"), ("simple, 10", "simple-10"), (("a b", "C/d", 1.5), "a-b-c-d-1.5")],
+    [(("hybrid", 0), "hybrid-0"), ("simple, 10", "simple-10"), (("a b", "C/d", 2), "a-b-c-d-2")],
 )
 def test_names_of_fits_become_names_of_files(name, file):
     assert weights.file_name(name) == file

@@ -61,5 +61,6 @@ def test_an_installed_wheel_brings_numbers_settings_and_weights(installed, tmp_p
     assert Path(figures) == tmp_path / "figures"
     assert registered.split()[0] == str(len(theses.targets()))
     cards = list((ROOT / "data" / "weights").glob("*/*.json"))
-    assert kept.split() == [str(len(cards)), str(len(list((ROOT / "data/manifests").glob("*.csv"))))]
+    manifests = list((ROOT / "data" / "manifests").glob("*.csv"))
+    assert kept.split() == [str(len(cards)), str(len(manifests))]
     assert vocoders == "['16000', '22050']"

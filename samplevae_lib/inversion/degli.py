@@ -29,7 +29,7 @@ from samplevae_lib.inversion.short_time import (
     with_magnitudes,
 )
 from samplevae_lib.spectral import Spectrogram
-from samplevae_lib.training.loop import Batch, Player, Schedule, Terms, train
+from samplevae_lib.training.loop import Batch, Terms, train_model
 
 SNR_DB = (-6.0, 12.0)  # of the noisy spectra to learn from
 _FLOOR = 1e-3  # of a clip's level: added to a bin's magnitude in its scale
@@ -207,15 +207,11 @@ def train_degli(
     """
     sounds = np.asarray(data[0] if isinstance(data, list | tuple) else data, np.float32)
     kept = len(sounds) - held_out
-    return train(
-        model,
-        (sounds[:kept],),
-        players={"degli": Player(denoising(frames, tuple(snr)), {"error": 1.0}, rate=rate)},
-        schedule=Schedule(epochs, batch, clip=clip, anneal=True),
-        validation=(sounds[kept:],) if held_out else None,
-        seed=seed,
-        checkpoint=checkpoint,
-    )
+    return train_model(
+        model, (sounds[:kept],), validation=(sounds[kept:],) if held_out else None, name="degli",
+        terms=denoising(frames, tuple(snr)), weights={"error": 1.0}, epochs=epochs, batch=batch,
+        rate=rate, clip=clip, seed=seed, checkpoint=checkpoint,
+    )  # fmt: skip
 
 
 class Residuals(NamedTuple):

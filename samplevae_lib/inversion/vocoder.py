@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -29,6 +28,7 @@ from samplevae_lib.datasets import Dataset
 from samplevae_lib.inversion.low_bins import settle
 from samplevae_lib.inversion.short_time import Frames, band_gain
 from samplevae_lib.spectral import Spectrogram, decibels
+from samplevae_lib.training.weights import Shipped
 
 RANGE_DB = 100.0  # below a clip's loudest band: what lies lower is taken for silence
 _STEEPEST = 6.0  # nepers that a magnitude can be corrected by
@@ -188,8 +188,8 @@ def load(name: str) -> Vocoder:
     card = available()[name]
     size = {key: card["recipe"][key] for key in ("channels", "blocks")}
     network = Vocoder(Spectrogram(**card["spec"]), **size)
-    halves = load_file(paths.vocoders() / f"{name}.safetensors")  # kept in half precision
-    network.load_state_dict({name: weight.float() for name, weight in halves.items()})
+    arrays = Shipped(paths.vocoders().name, name, card).arrays()
+    network.load_state_dict({key: torch.from_numpy(array) for key, array in arrays.items()})
     return network.eval()
 
 
@@ -220,5 +220,5 @@ def _card(spec: Spectrogram) -> tuple[str, dict[str, Any]]:
     told = "; ".join(str(Spectrogram(**card["spec"])) for card in cards.values())
     raise ValueError(
         f"no vocoder is shipped for {spec}; there is {told or 'none'}. Take such parameters, or "
-        "train one (as `python -m samplevae_lib vocoder` does) and give it as network="
+        "train one (as `python -m samplevae_lib weights vocoders/22050`) and give it as network="
     )

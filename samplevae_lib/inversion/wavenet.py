@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from samplevae_lib.inversion import wavenet_kernels as kernels
 from samplevae_lib.inversion.short_time import ready_network
 from samplevae_lib.spectral import Spectrogram, decibels
-from samplevae_lib.training.loop import Batch, Player, Schedule, Terms, train
+from samplevae_lib.training.loop import Batch, Terms, train_model
 
 VALUES = 256
 RANGE_DB = 100.0  # of the bands, under each clip's loudest
@@ -260,15 +260,12 @@ def train_wavenet(
     sounds = np.asarray(data[0] if isinstance(data, list | tuple) else data, np.float32)
     chosen, features = prepared(model, torch.from_numpy(sounds))
     kept = len(sounds) - held_out
-    return train(
-        model,
-        (chosen[:kept], features[:kept]),
-        players={"wavenet": Player(likelihood(stretches), {"surprise": 1.0}, rate=rate)},
-        schedule=Schedule(epochs, batch, clip=clip, anneal=True),
-        validation=(chosen[kept:], features[kept:]) if held_out else None,
-        seed=seed,
-        checkpoint=checkpoint,
-    )
+    validation = (chosen[kept:], features[kept:]) if held_out else None
+    return train_model(
+        model, (chosen[:kept], features[:kept]), validation=validation, name="wavenet",
+        terms=likelihood(stretches), weights={"surprise": 1.0}, epochs=epochs, batch=batch,
+        rate=rate, clip=clip, seed=seed, checkpoint=checkpoint,
+    )  # fmt: skip
 
 
 def prepared(model: WaveNet, sounds: Tensor) -> tuple[Tensor, Tensor]:

@@ -130,6 +130,5 @@ def listed(values: Mapping[str, object] | pd.Series, *, form: str = ".2f", unit:
     return ", ".join(f"{name} {_written(value, form)}{behind}" for name, value in values.items())
 
 
-
 def _written(value: object, form: str) -> str:
     return format(value, form) if isinstance(value, float | np.floating | Interval) else str(value)

@@ -149,19 +149,20 @@ def train_model(
     validation: Sequence | None = None,
     optimiser: str = "adam",
     options: Mapping[str, object] | None = None,
+    name: str = "model",
 ) -> pd.DataFrame:
     """`train` with one player whose rate falls along half a cosine to zero: a network, a VAE.
 
     data, validation, seed, checkpoint: as for `train`. terms, weights: of the loss, see `Player`.
     epochs: how often every item is seen. batch: items a step. rate: of the optimiser at the
     beginning. clip: longest gradient. optimiser, options: its name in OPTIMISERS and further
-    arguments of it.
+    arguments of it. name: of the player, so of its loss in the history.
     """
     player = Player(terms, weights, rate=rate, optimiser=optimiser, options=options or {})
     return train(
         model,
         data,
-        players={"model": player},
+        players={name: player},
         schedule=Schedule(epochs, batch, clip=clip, anneal=True),
         validation=validation,
         seed=seed,

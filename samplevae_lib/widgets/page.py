@@ -45,7 +45,8 @@ def embedded(kind: str, content: str, **data: object) -> str:
     attributes = "".join(f' data-{key}="{escape(str(value))}"' for key, value in data.items())
     notice = f"<p><b>{escape(_said['notice'])}</b></p>" if _said["notice"] else ""
     return (
-        f'{notice}<style>{style}</style><div id="{name}" class="sv-{kind}"{attributes}>{content}</div>'
+        f"{notice}<style>{style}</style>"
+        f'<div id="{name}" class="sv-{kind}"{attributes}>{content}</div>'
         f"<script>{_START.format(name=name, script=script)}</script>"
     )
 
