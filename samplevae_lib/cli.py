@@ -74,8 +74,9 @@ def _weights(options: argparse.Namespace) -> int:
     status = 0
     for notebook, names in chosen.items():
         status |= _execute(
-            options, force=True, profile="reference", only=[notebook], refit=names, ship=True
-        )
+            options, force=True, profile="reference", only=[notebook], refit=names,
+            ship="half" if options.half else "full",
+        )  # fmt: skip
     return status
 
 
@@ -122,6 +123,9 @@ def _parser() -> argparse.ArgumentParser:
         "name", nargs="*", metavar="NOTEBOOK[/NAME]",
         help="trained anew and shipped, such as 03/dilated-0, 03 or vocoders/22050",
     )  # fmt: skip
+    weights.add_argument(
+        "--half", action="store_true", help="keep matrices and kernels in half precision"
+    )
     for command in (run, weights):
         _add_shared(command)
     return parser

@@ -20,8 +20,9 @@ def commit() -> str:
     head = _git("rev-parse", "--short=12", "HEAD")
     if head is None:
         return "unknown"
-    # Figures and executed notebooks are what a run writes: they don't make the code differ.
-    changed = _git("status", "--porcelain", "--", "samplevae_lib", "notebooks", "data")
+    # Not figures and weights, which a run writes and which have records of their own.
+    deciding = ("samplevae_lib", "notebooks", "data/theses", "data/manifests")
+    changed = _git("status", "--porcelain", "--", *deciding)
     return f"{head}+changes" if changed else head
 
 

@@ -83,7 +83,7 @@ def test_the_tables_parameters_are_all_of_the_models(kind):
 
 def test_a_built_block_sees_what_was_counted():
     for branch, period in enumerate((10, 5)):
-        assert tables.receptive_field(branch, depth=12) == receptive_field(period, 12)
+        assert tables.measured_field(branch, depth=12) == receptive_field(period, 12)
 
 
 def test_the_terms_of_a_vae_are_sums_over_samples_and_dimensions():

@@ -327,7 +327,7 @@ def test_no_module_is_named_after_having_no_name():
 
 def test_modules_import_each_other_in_no_circle():
     graph = {name_of(path): imported(path) for path in MODULES}
-    assert "samplevae_lib.cache" in graph["samplevae_lib.experiment.run"]
+    assert "samplevae_lib.datasets" in graph["samplevae_lib.experiment.run"]
     assert circle(graph) == []
 
 

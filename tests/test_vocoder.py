@@ -180,7 +180,7 @@ def test_a_vocoder_trained_by_the_recipe_comes_back_from_its_card(tmp_path, monk
         SPEC, channels=16, blocks=1, crops=8, held_out=4, samples=1024, epochs=1, batch=4
     )
     monkeypatch.setitem(recipe.RECIPES, "tiny", tiny)
-    monkeypatch.setattr(paths, "vocoders", lambda: tmp_path)
+    monkeypatch.setattr(paths, "weights", lambda: tmp_path)
     monkeypatch.setattr(recipe, "sounds", small_sounds)
     path = recipe.ship("tiny", data="stand-in")
     again = load("tiny")

@@ -16,7 +16,9 @@ from samplevae_lib.training import Fit, WeightsError, losses, train_model, weigh
 from samplevae_lib.training.fits import Fitted, Plan, fit_all
 
 AUDIO = sv.datasets.load("signals", kind="families", count=12, noise=0.0).audio
-SHIPPING = Plan("03_toy", {"profile": "reference", "commit": "0123456789ab"}, ship=True)
+SHIPPING = Plan(
+    "03_toy", {"profile": "reference", "commit": "0123456789ab"}, ship=True, refit=("all",)
+)
 PLAN = Plan("03_toy")
 
 

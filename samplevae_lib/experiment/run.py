@@ -108,10 +108,11 @@ class Run:
         import torch
 
         known = "" if self.profile == paths.SMOKE else self.notebook.name
+        shipping = os.environ.get("SAMPLEVAE_SHIP", "")
         plan = Plan(
             known, self._origin(None), torch.get_num_threads(),
             refit=tuple(filter(None, os.environ.get("SAMPLEVAE_REFIT", "").split(","))),
-            ship=bool(os.environ.get("SAMPLEVAE_SHIP")) and bool(known),
+            ship=bool(known and shipping), half=shipping == "half",
         )  # fmt: skip
         done = fit_all(wanted, plan)
         self.fits |= {weights.file_name(name): fitted for name, fitted in done.items()}

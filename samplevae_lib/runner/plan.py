@@ -44,19 +44,20 @@ def plan_jobs(
     parameters: dict[str, Any] | None = None,
     threads: int | None = None,
     refit: Sequence[str] = (),
-    ship: bool = False,
+    ship: str = "",
 ) -> list[Job]:
     """The jobs, in the order of their numbers; what is unknown is an error that lists the known.
 
     profile, data, seed, parameters: of the notebooks. only: numbers or names, all if none is
     given. threads: of each notebook. refit: names of fits that are trained anew although their
-    weights are known, ("all",) for all. ship: keep those with the project's own weights.
+    weights are known, ("all",) for all. ship: "full" or "half", the precision in which those are
+    kept with the project's own weights; "" keeps none.
     """
     chosen = _chosen(only)
     given = {"profile": profile, "data": data, "seed": seed} | (parameters or {})
     _refuse_unknown("profile", profile, settings.PROFILES)
     _refuse_unknown("data", data, datasets.DATA)
-    fits = {"SAMPLEVAE_REFIT": ",".join(refit), "SAMPLEVAE_SHIP": "1" if ship else ""}
+    fits = {"SAMPLEVAE_REFIT": ",".join(refit), "SAMPLEVAE_SHIP": ship}
     return [_job(notebook, given, threads, fits) for notebook in chosen]
 
 

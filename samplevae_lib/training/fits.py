@@ -86,8 +86,7 @@ class Plan:
 
     notebook: whose shipped weights are looked at; none for "". origin: what stands in every
     record. workers: processes at once. refit: train these names anew although they are known;
-    "all" for all. ship: put what was trained with the project's own weights. half: ship those in
-    half precision.
+    "all" for all. ship: keep those with the project's own weights. half: in half precision.
     """
 
     notebook: str = ""
@@ -173,7 +172,7 @@ def _keep(name: Any, one: Fit, key: str, done: Fitted, plan: Plan) -> None:
     notes = {"history": plain(done.history.to_dict("list")), **plan.origin}
     cache.store("models", key, _weights(one.model), notes)
     cache.discard(cache.checkpoint("models", key))
-    if plan.ship:
+    if plan.ship and plan.anew(name):
         _ship(name, one, done, plan)
 
 
