@@ -15,23 +15,30 @@ from concurrent.futures import Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from multiprocessing.context import BaseContext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from samplevae_lib.files import read_json
 from samplevae_lib.progress import REPORT_SECONDS, Progress
 
 if TYPE_CHECKING:
     import pandas as pd
-    from torch import Tensor
-
-    from samplevae_lib.training.fits import Fit
+    from torch import Tensor, nn
 
 _ALONE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 _PARTS = 1000  # what the bar of several counts a fit as
 
 
+class Trainable(Protocol):
+    """A model and how to train it in place: `fits.Fit` is one."""
+
+    model: nn.Module
+
+    def run(self, checkpoint: Path) -> pd.DataFrame:
+        """Train, going on from what the folder holds; returns the history."""
+
+
 def train_in_workers(
-    fits: Mapping[Any, Fit], checkpoints: Mapping[Any, Path], workers: int
+    fits: Mapping[Any, Trainable], checkpoints: Mapping[Any, Path], workers: int
 ) -> Iterator[tuple[Any, dict[str, Tensor], pd.DataFrame]]:
     """Train `workers` fits at a time; yields name, trained weights and history as each is done.
 
