@@ -171,6 +171,25 @@ def test_a_changed_setting_makes_a_new_key(project):
     assert before.key != after.key
 
 
+def test_what_is_trained_anew_and_shipped_is_told_to_the_notebook(project):
+    write_notebook(project, "01_good", CLAIM, FINISH)
+    (usual,) = runner.plan_jobs()
+    assert (usual.environment["SAMPLEVAE_REFIT"], usual.environment["SAMPLEVAE_SHIP"]) == ("", "")
+    (anew,) = runner.plan_jobs(refit=("dilated-0", "hybrid-1"), ship="half")
+    assert anew.environment["SAMPLEVAE_REFIT"] == "dilated-0,hybrid-1"
+    assert anew.environment["SAMPLEVAE_SHIP"] == "half"
+    assert anew.key == usual.key  # the same results are expected
+
+
+def test_a_smoke_run_leaves_the_results_of_a_longer_one_alone(project, monkeypatch):
+    monkeypatch.delenv("SAMPLEVAE_FIGURES")
+    write_notebook(project, "01_good", CLAIM, FINISH)
+    (smoke,), (longer,) = runner.plan_jobs(profile="smoke"), runner.plan_jobs()
+    assert smoke.figures == project / ".smoke" / "01_good"
+    assert longer.figures == project / "figures" / "01_good"
+    assert smoke.environment["SAMPLEVAE_FIGURES"] == str(project / ".smoke")
+
+
 def test_two_runs_into_one_folder_do_not_mix(project):
     from filelock import FileLock
 
