@@ -80,11 +80,10 @@ def every(notebook: str = "") -> Iterator[Shipped]:
 
 def find(notebook: str, identity: Mapping[str, Any], data: Sequence[Any]) -> Shipped | None:
     """The shipped fit of this notebook with this identity and this data (see `fits.identity`)."""
-    digest, sums = digest_of(identity), sums_of(data)
-    for shipped in every(notebook):
-        if shipped.card.get("identity") == digest and same_data(sums, shipped.card["data"]):
-            return shipped
-    return None
+    digest = digest_of(identity)
+    alike = [one for one in every(notebook) if one.card.get("identity") == digest]
+    sums = sums_of(data) if alike else []
+    return next((one for one in alike if same_data(sums, one.card["data"])), None)
 
 
 def keep(
