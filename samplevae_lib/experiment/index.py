@@ -158,7 +158,7 @@ def _library_names(tree: ast.Module, imported: Mapping[str, str]) -> Iterator[st
 @cache
 def place_of(name: str) -> str:
     """File and line of a function or class of the library by its full name; "" for all else."""
-    found = _object(name)
+    found = inspect.unwrap(_object(name))  # what a decorator such as `plots.styled` wraps
     if not (inspect.isfunction(found) or inspect.isclass(found)):
         return ""
     if not found.__module__.startswith(LIBRARY):

@@ -4,7 +4,7 @@ odg, fingerprint_similarity     how close a sound comes to its original: as hear
 spectral_convergence, …         and by its magnitudes and its samples (`distances`)
 htk_mfcc, pairwise_dtw, drift   the cepstra of sounds, and how far they are from each other
 one_nn_accuracy, centres, …     neighbours in a latent space, and what it has of a frequency
-interval, listed, judged        means with their intervals, and verdicts that rest on them
+interval, listed                means with their intervals, and how evidence states them
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def every(notebook: str = "") -> Iterator[Shipped]:
 
 
 def find(notebook: str, identity: Mapping[str, Any], data: Sequence[Any]) -> Shipped | None:
-    """The shipped fit of this notebook with this identity and this data (see `fits.identity`)."""
+    """The shipped fit of this notebook with this identity and this data (see `fits.Fit.asked`)."""
     digest = digest_of(identity)
     alike = [one for one in every(notebook) if one.card.get("identity") == digest]
     sums = sums_of(data) if alike else []
