@@ -10,8 +10,10 @@ import ast
 import dataclasses
 import hashlib
 import inspect
+import io
 import json
 import shutil
+import tokenize
 from collections.abc import Callable, Mapping
 from functools import cache as remember
 from importlib.util import find_spec
@@ -42,9 +44,9 @@ def key(**parts: Any) -> str:
 def describe(part: Any, name: str = "value", *, apart: list[np.ndarray] | None = None) -> Any:
     """A part of a key as JSON: what is large or is code becomes a digest.
 
-    name: what an error calls the part. apart: a list that gathers arrays, tensors and the audio of
-    datasets, instead of their digests; code then counts by its name alone. So two descriptions are
-    equal where the same is to be done, whatever became of the code and wherever it runs.
+    name: what an error calls the part. apart: a list to compare descriptions across machines and
+    versions: arrays, tensors and the audio of datasets are appended to it and only counted here,
+    and the library's own code counts by its name, so that editing it changes nothing.
     """
     if isinstance(part, np.generic):
         part = part.item()
@@ -55,7 +57,9 @@ def describe(part: Any, name: str = "value", *, apart: list[np.ndarray] | None =
     if isinstance(part, np.ndarray) and not part.dtype.hasobject:
         return _array(part, apart)
     if hasattr(part, "fingerprint"):
-        return ["dataset", part.fingerprint] if apart is None else _array(part.audio, apart)
+        if apart is None:
+            return ["dataset", part.fingerprint]
+        return ["dataset", part.sample_rate, list(map(str, part.labels)), _array(part.audio, apart)]
     if isinstance(part, Mapping):
         return {str(k): describe(v, f"{name}[{k!r}]", apart=apart) for k, v in part.items()}
     if isinstance(part, list | tuple | set | frozenset):
@@ -86,7 +90,9 @@ def _code(function: Callable, name: str, apart: list[np.ndarray] | None) -> list
         raise _refusal(function, name, f"a {type(function).__name__}")
     held |= _held(plain)
     described = {key: describe(v, f"{name}.{key}", apart=apart) for key, v in held.items()}
-    source = [] if apart is not None else [_source_digest(plain, name)]
+    # A function written in a notebook has no name that says what it does.
+    by_name = apart is not None and _of_package(plain)
+    source = [] if by_name else [_source_digest(plain, name)]
     return ["code", plain.__qualname__, *source, described]
 
 
@@ -134,12 +140,21 @@ def code_digest(*modules: str) -> str:
 
 @remember
 def _bare(source: Path, _changed: int) -> str:
-    """A module's code without comments and docstrings, read once as long as it doesn't change."""
-    tree = ast.parse(source.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
+    """A module's text without comments, docstrings and empty lines; read once until it changes.
+
+    Taken from the text itself, for what Python makes of it differs from version to version.
+    """
+    text = source.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, _DOCUMENTED) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
+            said = node.body[0]
+            lines[said.lineno - 1 : said.end_lineno] = [""] * (said.end_lineno - said.lineno + 1)
+    return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
 def _closure(modules: tuple[str, ...]) -> set[str]:

@@ -68,7 +68,7 @@ def _weights(options: argparse.Namespace) -> int:
     chosen: dict[str, list[str]] = defaultdict(list)
     for given in options.name:
         notebook, _, name = given.partition("/")
-        chosen[notebook].append(name or "all")
+        chosen[notebook].append(weights.file_name(name) if name else "all")
     if vocoders := chosen.pop("vocoders", None):
         _ship_vocoders(vocoders, options)
     status = 0
@@ -83,7 +83,10 @@ def _weights(options: argparse.Namespace) -> int:
 def _ship_vocoders(names: list[str], options: argparse.Namespace) -> None:
     from samplevae_lib.inversion import vocoder_recipe
 
-    for name in vocoder_recipe.RECIPES if names == ["all"] else names:
+    known = list(vocoder_recipe.RECIPES)
+    if lost := set(names) - {"all", *known}:
+        raise ValueError(f"no vocoder {', '.join(sorted(lost))}; there are {', '.join(known)}")
+    for name in known if names == ["all"] else names:
         print(vocoder_recipe.ship(name, data=options.data, seed=options.seed))
 
 

@@ -7,6 +7,7 @@ bar: there its state goes to the file that `SAMPLEVAE_PROGRESS` names, for anoth
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from samplevae_lib.files import write_json
 Item = TypeVar("Item")
 REPORT_SECONDS = 0.5
 QUIET_SECONDS = 1.0  # what is done sooner needs no bar
+LONG_MINUTES = 10  # what takes longer is announced
 
 
 class Progress:
@@ -57,6 +59,13 @@ class Progress:
             self._reported = now
             state = {"label": self.label, "done": self.done, "total": self.total}
             write_json(Path(reporting), state)
+
+
+def announce(text: str) -> None:
+    """Tell a person something once, in a notebook as well as beside the runner's bar."""
+    print(text, file=sys.stderr)
+    if reporting := os.environ.get("SAMPLEVAE_PROGRESS"):
+        write_json(Path(reporting).with_suffix(".notice"), text)
 
 
 def track(items: Iterable[Item], label: str, *, total: int | None = None) -> Iterator[Item]:

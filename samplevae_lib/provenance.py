@@ -17,6 +17,9 @@ _VERSIONS_OF = ("torch", "librosa", "numpy", "scikit-learn", "umap-learn", "soun
 
 def commit() -> str:
     """The commit of the checkout, "+changes" where files differ from it, or "unknown"."""
+    top = _git("rev-parse", "--show-toplevel")
+    if top is None or Path(top).resolve() != paths.root().resolve():
+        return "unknown"  # an installed wheel may lie in somebody else's repository
     head = _git("rev-parse", "--short=12", "HEAD")
     if head is None:
         return "unknown"

@@ -20,11 +20,15 @@ def lacking(extras: list[str]) -> list[str]:
         from packaging.requirements import Requirement
     except ImportError:
         return ["packaging"]
+    return [text for text in _wanted(extras) if not _met(Requirement(text))]
+
+
+def _wanted(extras: list[str]) -> list[str]:
+    if not PYPROJECT.is_file():  # an installed wheel, for which pip has seen to all it needs
+        return []
     project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
-    wanted = list(project["dependencies"])
-    for extra in extras:
-        wanted += project["optional-dependencies"][extra]
-    return [text for text in wanted if not _met(Requirement(text))]
+    optional = (project["optional-dependencies"][extra] for extra in extras)
+    return [*project["dependencies"], *(text for listed in optional for text in listed)]
 
 
 def _met(requirement) -> bool:

@@ -20,7 +20,8 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the checkout's data/ or figures/, and none has a mirror by chance."""
     monkeypatch.setenv("SAMPLEVAE_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("SAMPLEVAE_FIGURES", str(tmp_path / "figures"))
-    monkeypatch.delenv("SAMPLEVAE_MIRROR", raising=False)
+    for name in ("MIRROR", "ROOT", "RUN", "REFIT", "SHIP", "PROGRESS"):
+        monkeypatch.delenv(f"SAMPLEVAE_{name}", raising=False)
 
 
 @pytest.fixture

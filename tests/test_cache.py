@@ -361,7 +361,9 @@ def test_what_is_gathered_apart_is_no_part_of_a_description():
     told = cache.describe({"f": scaled, "x": np.arange(3)}, apart=gathered)
     assert [array.tolist() for array in gathered] == [[0, 1, 2]]
     assert told["f"][1].endswith("scaled")
-    assert told["f"][2] == {"factor": 2.0}
+    assert told["f"][-1] == {"factor": 2.0}
+    library = cache.describe(cache.store, apart=[])
+    assert library == ["code", "store", {}]
 
 
 def test_imports_are_found_in_every_form_and_nothing_else_is(package):

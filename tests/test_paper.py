@@ -1,6 +1,6 @@
 """The paper profile: every model at the thesis's own size takes one training step here.
 
-`./run_all.sh --test -m slow -s tests/test_paper.py` prints what the whole training would take.
+`./run_all.sh --test -m slow tests/test_paper.py` prints what the training of each would take.
 """
 
 from __future__ import annotations
@@ -19,42 +19,43 @@ pytestmark = pytest.mark.slow
 ITEMS = 2  # in the step that is measured; memory is counted up from it to a whole batch
 
 
-def told(name: str, model, terms, batch, *, items: int, whole: int) -> None:
+def told(capsys, name: str, model, terms, batch, *, items: int, whole: int) -> None:
     """Take a step and print it. items: of all training; whole: items in a batch."""
     found = cost.step_cost(model, terms, batch, rounds=1)
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
     parameters = sum(p.numel() for p in model.parameters())
     gib = (found.memory - 16 * parameters) / len(batch[0]) * whole / 2**30 + parameters * 16 / 2**30
     hours = found.seconds / len(batch[0]) * items / 3600
-    print(
-        f"\n{name}: {parameters:,} parameters, {found.seconds / len(batch[0]):.2f} s an item, "
-        f"{hours:,.0f} hours in all, {gib:,.1f} GiB for a batch of {whole}"
-    )
+    with capsys.disabled():
+        print(
+            f"\n{name}: {parameters:,} parameters, {found.seconds / len(batch[0]):.2f} s an item, "
+            f"{hours:,.1f} hours a fit, {gib:,.1f} GiB for a batch of {whole}"
+        )
     assert np.isfinite(hours)
     assert gib > 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_autoencoders_of_signals(kind):
+def test_autoencoders_of_signals(kind, capsys):
     paper = settings.load("02", "paper")
     model = Autoencoder(kind, width=paper.width, depth=paper.depth, gate=paper.gate)
     batch = (torch.randn(ITEMS, 8192),)
     items = paper.count * paper.iterations
-    told(f"02 {kind}", model, losses.mean_square, batch, items=items, whole=paper.batch)
+    told(capsys, f"02 {kind}", model, losses.mean_square, batch, items=items, whole=paper.batch)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_vaes_of_signals(kind):
+def test_vaes_of_signals(kind, capsys):
     paper = settings.load("03", "paper")
     shape = {"width": paper.width, "depth": paper.depth, "output": paper.output}
     model = sv.models.vae.signal_vae(kind, 512, paper.dimensions, **shape)
     batch = (torch.randn(ITEMS, 512),)
     items = paper.count * paper.iterations
-    told(f"03 {kind}", model, losses.variational, batch, items=items, whole=paper.batch)
+    told(capsys, f"03 {kind}", model, losses.variational, batch, items=items, whole=paper.batch)
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "bands"])
-def test_vaes_of_digits(kind):
+def test_vaes_of_digits(kind, capsys):
     paper = settings.load("04", "paper")
     hidden = {"classes": 10, "hidden": tuple(paper.hidden)}
     place = [*KINDS, "bands"].index(kind)
@@ -71,10 +72,10 @@ def test_vaes_of_digits(kind):
         iterations = paper.iterations[place]
     batch = (rows, torch.arange(ITEMS))
     whole = paper.batches[place]
-    told(f"04 {kind}", model, losses.labelled, batch, items=400 * iterations, whole=whole)
+    told(capsys, f"04 {kind}", model, losses.labelled, batch, items=400 * iterations, whole=whole)
 
 
-def test_deep_griffin_lim():
+def test_deep_griffin_lim(capsys):
     from samplevae_lib.inversion.degli import DeepGriffinLim, denoising
 
     paper = settings.load("01", "paper")
@@ -86,10 +87,10 @@ def test_deep_griffin_lim():
     batch = (torch.randn(ITEMS, 64000),)
     items = 4257 * paper.degli_epochs  # the thesis's notes
     terms = denoising(paper.degli_frames)
-    told("01 DeGLI", model, terms, batch, items=items, whole=paper.degli_batch)
+    told(capsys, "01 DeGLI", model, terms, batch, items=items, whole=paper.degli_batch)
 
 
-def test_wavenet():
+def test_wavenet(capsys):
     from samplevae_lib.inversion.wavenet import WaveNet, likelihood, prepared
 
     paper = settings.load("01", "paper")
@@ -102,4 +103,4 @@ def test_wavenet():
     batch = prepared(model, 0.1 * torch.randn(1, 16000))
     items = paper.wavenet_steps * paper.wavenet_batch
     terms = likelihood(paper.wavenet_stretches)
-    told("01 WaveNet", model, terms, batch, items=items, whole=paper.wavenet_batch)
+    told(capsys, "01 WaveNet", model, terms, batch, items=items, whole=paper.wavenet_batch)

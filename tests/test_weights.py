@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from samplevae_lib.models.autoencoder import Autoencoder
 from samplevae_lib.training import Fit, WeightsError, losses, train_model, weights
 from samplevae_lib.training.fits import Fitted, Plan, fit_all
 
+ROOT = Path(__file__).resolve().parent.parent
 AUDIO = sv.datasets.load("signals", kind="families", count=12, noise=0.0).audio
 SHIPPING = Plan(
     "03_toy", {"profile": "reference", "commit": "0123456789ab"}, ship=True, refit=("all",)
@@ -30,7 +32,13 @@ def own_project(tmp_path, monkeypatch):
 
 
 def one(
-    *, seed: int = 0, audio: np.ndarray = AUDIO, width: float = 0.05, gate: str = "tanh", **changed
+    *,
+    seed: int = 0,
+    audio: np.ndarray = AUDIO,
+    width: float = 0.05,
+    gate: str = "tanh",
+    padding: str = "centred",
+    **changed,
 ) -> Fit:
     options = {
         "terms": losses.mean_square, "weights": {"error": 1.0}, "epochs": 2, "batch": 4,
@@ -38,7 +46,7 @@ def one(
     }  # fmt: skip
 
     def build():
-        return Autoencoder("dilated", width=width, depth=2, gate=gate)
+        return Autoencoder("dilated", width=width, depth=2, gate=gate, padding=padding)
 
     return Fit.seeded(build, train_model, (audio,), seed, **(options | changed))
 
@@ -79,7 +87,8 @@ def test_a_card_says_all_there_is_to_know(shipped):
     told = card()
     assert told["seed"] == 0
     assert told["settings"]["epochs"] == 2
-    assert "Conv1d" in told["layers"]
+    assert "Conv1d" in told["layers"]["printed"]
+    assert "around" in str(told["layers"]["own"])
     assert told["profile"] == "reference"
     assert told["commit"] == "0123456789ab"
     assert told["machine"]["cores"] >= 1
@@ -95,6 +104,7 @@ def test_a_card_says_all_there_is_to_know(shipped):
         {"seed": 1},
         {"width": 0.1},
         {"gate": "sigmoid"},
+        {"padding": "causal"},
         {"audio": AUDIO * np.float32(0.999)},
         {"audio": AUDIO[:11]},
         {"audio": AUDIO[::-1].copy()},
@@ -103,8 +113,8 @@ def test_a_card_says_all_there_is_to_know(shipped):
         {"weights": {"error": 2.0}},
     ],
     ids=[
-        "epochs", "rate", "seed", "layers", "activation", "level", "fewer", "order", "another",
-        "one sample", "loss",
+        "epochs", "rate", "seed", "layers", "activation", "padding", "level", "fewer", "order",
+        "another", "one sample", "loss",
     ],
 )  # fmt: skip
 def test_a_changed_setting_seed_layer_or_dataset_is_not_served(shipped, changed):
@@ -211,3 +221,63 @@ def test_the_command_lists_them_and_says_which_are_older_than_the_code(shipped, 
     file.write_text(json.dumps(card() | {"code": "another"}))
     cli.main(["weights"])
     assert capsys.readouterr().out.splitlines()[1].endswith("older code")
+
+
+def test_a_shipping_that_is_stopped_leaves_a_fit_that_is_trained(shipped, monkeypatch):
+    def stopped(path, text):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(weights, "write_text", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        fit(one(epochs=3), SHIPPING)
+    assert fit(one()).source == "trained"
+
+
+def test_a_refit_that_is_stopped_goes_on_from_there(shipped):
+    def broken(model, data, **options):
+        raise KeyboardInterrupt
+
+    anew = replace(PLAN, refit=("all",))
+    bad = Fit(one(seed=1).model, broken, (AUDIO,), 1, {})
+    with pytest.raises(KeyboardInterrupt):
+        fit_all({"a": one(), "b": bad}, anew)
+    done = fit_all({"a": one(), "b": one(seed=1)}, anew)
+    assert {name: each.source for name, each in done.items()} == {"a": "cached", "b": "trained"}
+
+
+def test_a_fit_shipped_under_another_name_takes_the_place_of_the_first(shipped):
+    fit_all({"twin": one()}, SHIPPING)
+    assert [each.name for each in weights.every("03_toy")] == ["twin"]
+    assert fit(one()).source == "shipped"
+
+
+def test_two_fits_of_one_file_name_are_refused():
+    with pytest.raises(ValueError, match="two fits would have the file name a-0"):
+        fit_all({("a", 0): one(), "a-0": one(seed=1)}, PLAN)
+
+
+def test_a_damaged_card_is_named(shipped):
+    (paths.weights() / "03_toy" / "dilated-0.json").write_text('{"identity": ')
+    with pytest.raises(WeightsError, match=r"dilated-0\.json is damaged"):
+        fit(one())
+
+
+def test_data_that_is_no_number_is_refused():
+    with pytest.raises(ValueError, match="finite numbers"):
+        weights.sums_of([np.array([1.0, np.nan])])
+    with pytest.raises(ValueError, match="finite numbers"):
+        weights.sums_of([np.array(["a"])])
+
+
+def test_what_comes_with_the_project_is_whole_small_and_asked_for():
+    for folder in (ROOT / "data" / "weights").iterdir():
+        files = {path.stem for path in folder.glob("*.safetensors")}
+        assert files == {path.stem for path in folder.glob("*.json")}
+        for name in files:
+            kept = json.loads((folder / f"{name}.json").read_text())["sha256"]
+            assert kept == weights.sha256(folder / f"{name}.safetensors"), name
+        assert sum(path.stat().st_size for path in folder.iterdir()) < 6e6, folder.name
+        if folder.name != "vocoders":
+            run = json.loads((ROOT / "figures" / folder.name / "run.json").read_text())
+            taken = {name for name, one in run["fits"].items() if one["weights"] == "shipped"}
+            assert files == taken

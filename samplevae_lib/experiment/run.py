@@ -73,6 +73,9 @@ class Run:
         self.verdicts: dict[str, str] = {}  # by claim
         self.fits: dict[str, Fitted] = {}  # by name
         self._files: list[str] = []
+        given = os.environ.get("SAMPLEVAE_REFIT", "").split(",")
+        # A smoke run proves that everything trains, so it takes nothing that is there.
+        self._refit = ("all",) if profile == paths.SMOKE else tuple(filter(None, given))
         self._started = time.monotonic()
         self._commit = provenance.commit()
 
@@ -110,11 +113,17 @@ class Run:
         known = "" if self.profile == paths.SMOKE else self.notebook.name
         shipping = os.environ.get("SAMPLEVAE_SHIP", "")
         plan = Plan(
-            known, self._origin(None), torch.get_num_threads(),
-            refit=tuple(filter(None, os.environ.get("SAMPLEVAE_REFIT", "").split(","))),
+            known, self._origin(self._datasets), torch.get_num_threads(),
+            refit=self._refit,
             ship=bool(known and shipping), half=shipping == "half",
         )  # fmt: skip
+        if plan.ship and "all" in plan.refit and self._small:
+            raise weights.WeightsError(
+                f"models that learnt from stand-ins ({', '.join(self._small)}) are not shipped; "
+                "name those that learnt from recordings"
+            )
         done = fit_all(wanted, plan)
+        show.fits(Counter(fitted.source for fitted in done.values()))
         self.fits |= {weights.file_name(name): fitted for name, fitted in done.items()}
         return {name: fitted.history for name, fitted in done.items()}
 
@@ -206,6 +215,11 @@ class Run:
 
     def finish(self) -> None:
         """Check that all that is registered for this notebook was recorded; write run.json."""
+        if lost := set(self._refit) - {"all"} - self.fits.keys():
+            raise RecordError(
+                f"{self.notebook.name} has no fit named {', '.join(sorted(lost))}; it has "
+                f"{', '.join(self.fits) or 'none'}"
+            )
         number = self.notebook.number
         missing = [
             f"{kind} {target.id}"
@@ -235,6 +249,7 @@ class Run:
                 name: {"weights": one.source, "seconds of training": one.seconds}
                 for name, one in self.fits.items()
             },
+            "shipped weights": dict(sorted(weights.TAKEN.items())),  # vocoders, too
             "verdicts": self.verdicts,
             "files": sorted(dict.fromkeys(self._files)),
         }

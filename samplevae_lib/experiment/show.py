@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,13 @@ def dataset(loaded: Dataset) -> None:
         )
         text = f'<span style="{_bar(_BARS["differs"])}">{text}</span>'
     html(f"<p>{text}</p>")
+
+
+def fits(sources: Mapping[str, int]) -> None:
+    """How many models came with the project, lay in the cache, or were trained."""
+    told = {"shipped": "came with the project", "cached": "in the cache", "trained": "trained now"}
+    parts = [f"{sources[source]} {words}" for source, words in told.items() if sources.get(source)]
+    html(f"<p>Fitted models: {', '.join(parts)}.</p>")
 
 
 def figure(drawn: Figure, caption: str, note: str) -> None:

@@ -197,7 +197,7 @@ def _remember(job: Job, status: dict[str, Any]) -> None:
 
 def _clear(job: Job) -> None:
     """Remove the traces of the last run, also those of one that was killed."""
-    for kind in ("stop", "status", "progress", "state"):
+    for kind in ("stop", "status", "progress", "state", "notice"):
         job.trace(kind).unlink(missing_ok=True)
     for unfinished in Path(job.folder).glob(f".{job.notebook}.*.partial*"):
         unfinished.unlink()
@@ -246,15 +246,18 @@ def _job(
         "SAMPLEVAE_PROGRESS": str(folder / f".{notebook.name}.progress"),
         # Absolute, for a kernel starts in notebooks/ and not where the command was given.
         "SAMPLEVAE_FIGURES": str(folder.parent),
+        "SAMPLEVAE_ROOT": str(paths.root()),
         "SAMPLEVAE_DATA": str(paths.data()),
         "SAMPLEVAE_MIRROR": str(paths.mirror() or ""),
-        "PYTHONPATH": os.pathsep.join([str(LIBRARY.parent), os.environ.get("PYTHONPATH", "")]),
+        "PYTHONPATH": os.pathsep.join(
+            filter(None, [str(LIBRARY.parent), os.environ.get("PYTHONPATH")])
+        ),
         "OMP_NUM_THREADS": job_threads,
         "NUMBA_NUM_THREADS": job_threads,
         "PYTHONHASHSEED": "0",
         **fits,
     }
-    key = _key(notebook, source, parameters)
+    key = _key(notebook, source, parameters | fits)
     return Job(notebook.name, str(source), str(folder), parameters, environment, key, token)
 
 
@@ -265,6 +268,7 @@ def _key(notebook: theses.Notebook, source: Path, parameters: dict[str, Any]) ->
     shaping = [p for p in LIBRARY.rglob("*") if p.suffix in (".py", ".js", ".css")]
     shaping += [*paths.theses().iterdir(), *paths.manifests().iterdir()]
     shaping += paths.weights().glob(f"{notebook.name}/*.json")
+    shaping += paths.vocoders().glob("*.json")
     for path in sorted(shaping):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:24]

@@ -30,6 +30,10 @@ class Display:
     def show(self, running: Sequence[Job]) -> None:
         """Notebook, cell, elapsed, time left, for each notebook that runs."""
         now = time.monotonic()
+        for job in running:
+            if notice := read_json(job.trace("notice")):
+                job.trace("notice").unlink(missing_ok=True)
+                self.say(f"{job.notebook}: {notice}")
         if not running or (not self.live and now - self._spoke < QUIET_SECONDS):
             return
         self._spoke = now

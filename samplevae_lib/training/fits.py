@@ -6,7 +6,6 @@ gives each that has to be trained a process of one thread.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from samplevae_lib import cache
-from samplevae_lib.files import plain
+from samplevae_lib import cache, paths
+from samplevae_lib.files import plain, read_json, write_json
+from samplevae_lib.progress import LONG_MINUTES, announce
 from samplevae_lib.training import weights
 from samplevae_lib.training.side_by_side import train_in_workers
 from samplevae_lib.training.weights import WeightsError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_PLAIN = (bool, int, float, str, tuple)
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Fit:
     def key(self) -> str:
         """All that decides the result, code and untrained weights too, as one digest."""
         return cache.key(
-            model=type(self.model), layers=repr(self.model), weights=self.model.state_dict(),
+            model=type(self.model), layers=layers_of(self.model), weights=self.model.state_dict(),
             train=self.train, data=self.data, seed=self.seed, options=self.options,
         )  # fmt: skip
 
@@ -65,7 +67,7 @@ class Fit:
         settings = cache.describe(
             {"train": self.train, "data": self.data, **self.options}, "fit", apart=arrays
         )
-        return {"seed": self.seed, "settings": settings, "layers": repr(self.model)}, arrays
+        return {"seed": self.seed, "settings": settings, "layers": layers_of(self.model)}, arrays
 
     def trained_by(self) -> list[str]:
         """The modules whose code decides the result."""
@@ -80,13 +82,27 @@ class Fit:
         )
 
 
+def layers_of(model: Any) -> dict[str, Any]:
+    """What a model is built of: its layers as torch prints them, and the plain attributes of the
+    project's own modules, such as a padding, that are not printed.
+    """
+    own = {}
+    for name, module in model.named_modules():
+        if type(module).__module__.startswith(f"{cache.PACKAGE}."):
+            held = {key: repr(v) for key, v in vars(module).items() if isinstance(v, _PLAIN)}
+            own[name] = {key: held[key] for key in sorted(held) if key[0] != "_"}
+            own[name].pop("training", None)
+    return {"printed": repr(model), "own": {name: each for name, each in own.items() if each}}
+
+
 @dataclass(frozen=True)
 class Plan:
     """Where fits may come from, and what becomes of them.
 
-    notebook: whose shipped weights are looked at; none for "". origin: what stands in every
-    record. workers: processes at once. refit: train these names anew although they are known;
-    "all" for all. ship: keep those with the project's own weights. half: in half precision.
+    notebook: whose shipped weights are looked at; none for "". origin: what the cache and a card
+    say of the run (profile, commit, seed, data, …). workers: processes at once. refit: train
+    these names anew although they are known; "all" for all. ship: keep those with the project's
+    own weights. half: in half precision.
     """
 
     notebook: str = ""
@@ -99,6 +115,12 @@ class Plan:
     def anew(self, name: Any) -> bool:
         """Whether this fit is to be trained although it may be known."""
         return "all" in self.refit or weights.file_name(name) in self.refit
+
+    @property
+    def redone(self) -> Path:
+        """The keys that an unfinished run has trained anew: if stopped, the next one goes on."""
+        run = f"{self.origin.get('notebook')}-{self.origin.get('profile')}"
+        return paths.cache() / "refit" / f"{run}.json"
 
 
 @dataclass(frozen=True)
@@ -116,9 +138,11 @@ class Fitted:
 def fit_all(fits: Mapping[Any, Fit], plan: Plan) -> dict[Any, Fitted]:
     """Fill in the weights of all models; returns what became of each by its name.
 
+    fits: by name. plan: where they may come from.
     A worker has one thread, so that the same numbers come out however many run at once. With one
     worker, or where there is a GPU, they are trained one after another in this process.
     """
+    _refuse_like_names(fits)
     found = {name: _known(name, one, plan) for name, one in fits.items()}
     missing = [name for name in fits if found[name] is None]
     keys = {name: fits[name].key() for name in missing}
@@ -133,6 +157,7 @@ def fit_all(fits: Mapping[Any, Fit], plan: Plan) -> dict[Any, Fitted]:
             twin = first[keys[name]]
             fits[name].model.load_state_dict(fits[twin].model.state_dict())
             found[name] = found[twin]
+    plan.redone.unlink(missing_ok=True)
     return found
 
 
@@ -140,9 +165,10 @@ def _known(name: Any, one: Fit, plan: Plan) -> Fitted | None:
     """Shipped, else cached; None where it has to be trained. Fills in the weights."""
     import pandas as pd
 
-    if plan.anew(name):
+    anew = plan.anew(name)
+    if anew and one.key() not in (read_json(plan.redone) or []):
         return None
-    if plan.notebook and (shipped := weights.find(plan.notebook, *one.asked())):
+    if not anew and plan.notebook and (shipped := weights.find(plan.notebook, *one.asked())):
         _load(one.model, shipped.arrays(), str(shipped.file))
         return Fitted(pd.DataFrame(shipped.card["history"]), "shipped", shipped.seconds)
     if kept := cache.load("models", one.key()):
@@ -172,6 +198,8 @@ def _keep(name: Any, one: Fit, key: str, done: Fitted, plan: Plan) -> None:
     notes = {"history": plain(done.history.to_dict("list")), **plan.origin}
     cache.store("models", key, _weights(one.model), notes)
     cache.discard(cache.checkpoint("models", key))
+    if plan.anew(name):
+        write_json(plan.redone, [*(read_json(plan.redone) or []), key])
     if plan.ship and plan.anew(name):
         _ship(name, one, done, plan)
 
@@ -182,7 +210,8 @@ def _ship(name: Any, one: Fit, done: Fitted, plan: Plan) -> None:
     card = {
         "history": done.history.to_dict("list"), "seconds": done.seconds,
         "trained by": one.trained_by(), "code": cache.code_digest(*one.trained_by()),
-        "profile": plan.origin.get("profile"), "commit": plan.origin.get("commit"),
+        **{what: plan.origin.get(what) for what in ("profile", "commit")},
+        "sounds": plan.origin.get("data"),
     }  # fmt: skip
     shipped = weights.keep(
         plan.notebook, name, _weights(one.model), identity=identity, data=arrays, card=card,
@@ -196,16 +225,23 @@ def _seconds(history: pd.DataFrame) -> float:
 
 
 def _say_how_long(fits: Mapping[Any, Fit], plan: Plan) -> None:
-    """Announce a training of more than ten minutes, by what the shipped weights once took."""
+    """Announce a training of more than ten minutes, by what the same fits took when shipped."""
     took = {one.name: one.seconds for one in weights.every(plan.notebook)} if plan.notebook else {}
     known = [took[name] for name in map(weights.file_name, fits) if name in took]
-    minutes = sum(known) / max(1, min(plan.workers, len(fits))) / 60
-    if minutes > 10:
-        print(
-            f"{len(fits)} models have to be trained; {len(known)} of them took {minutes:.0f} "
-            "minutes on two cores. Ctrl-C loses nothing: the next run goes on from there.",
-            file=sys.stderr,
+    if (minutes := sum(known) / max(1, min(plan.workers, len(fits))) / 60) > LONG_MINUTES:
+        why = (
+            "as asked" if plan.refit else "their settings, data or layers are not the shipped ones"
         )
+        announce(
+            f"{len(fits)} models are trained, {why}; {len(known)} of them once took {minutes:.0f} "
+            "minutes. Ctrl-C loses nothing: the next run goes on from there."
+        )
+
+
+def _refuse_like_names(fits: Mapping[Any, Fit]) -> None:
+    names = [weights.file_name(name) for name in fits]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"two fits would have the file name {', '.join(twice)}: rename one")
 
 
 def _functions(part: Any) -> Iterator[Any]:

@@ -10,6 +10,7 @@ import os
 import pickle
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from samplevae_lib.files import read_json
-from samplevae_lib.progress import REPORT_SECONDS, Progress
+from samplevae_lib.progress import LONG_MINUTES, REPORT_SECONDS, Progress, announce
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _ALONE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 _PARTS = 1000  # what the bar of several counts a fit as
+_SOON = 20.0  # seconds, after which it can be told how long all will take
 
 
 class Trainable(Protocol):
@@ -58,14 +60,27 @@ def train_in_workers(
 
 def _as_done(futures: Mapping[Future, Any], reports: Mapping[Any, Path]) -> Iterator[Future]:
     """The futures in the order they end, under one bar."""
-    running = set(futures)
+    running, started, told = set(futures), time.monotonic(), False
     with Progress(f"training {len(futures)} models", _PARTS * len(futures)) as progress:
         while running:
             done, running = wait(running, timeout=REPORT_SECONDS)
             ended = {futures[future] for future in futures.keys() - running}
             parts = sum(_PARTS if name in ended else _parts(reports[name]) for name in reports)
             progress.advance(parts - progress.done)
+            elapsed = time.monotonic() - started
+            if not told and elapsed > _SOON and parts:
+                _say_how_long(len(futures), elapsed * progress.total / parts)
+                told = True
             yield from done
+
+
+def _say_how_long(count: int, seconds: float) -> None:
+    """seconds: of the whole training, by its pace so far."""
+    if seconds > 60 * LONG_MINUTES:
+        announce(
+            f"Training {count} models, of which no fitted weights are at hand, will take about "
+            f"{seconds / 60:.0f} minutes. Ctrl-C loses nothing: the next run goes on from there."
+        )
 
 
 def _parts(report: Path) -> int:

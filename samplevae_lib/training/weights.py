@@ -25,6 +25,7 @@ import numpy as np
 from samplevae_lib import cache, paths, provenance
 from samplevae_lib.files import plain, read_json, replacing, sha256, write_text
 
+TAKEN: dict[str, str] = {}  # the shipped weights that this process took, and their sha256
 TOLERANCE = 1e-5  # of the data's size, by which a sum may differ
 _SUMS, _BLOCK = 8, 1 << 16
 _DIGITS = 8  # that a card keeps of the values in a history
@@ -59,6 +60,7 @@ class Shipped:
         """The weights by their names, in single precision; refused unless they are the card's."""
         from safetensors.numpy import load_file
 
+        TAKEN[f"{self.notebook}/{self.name}"] = self.card["sha256"]
         if not self.file.is_file():
             raise WeightsError(f"{self.file} is missing, but its card is there; {_MEND}")
         if (found := sha256(self.file)) != self.card["sha256"]:
@@ -69,13 +71,20 @@ class Shipped:
         return {name: _single(array) for name, array in load_file(self.file).items()}
 
 
-_MEND = "restore the file (git checkout data/weights), or delete the card to train anew"
+_MEND = "restore it (git checkout data/weights, or install again), or delete the card to train anew"
 
 
 def every(notebook: str = "") -> Iterator[Shipped]:
     """All shipped weights, or those of one notebook, in the order of their names."""
     for path in sorted(paths.weights().glob(f"{notebook or '*'}/*.json")):
-        yield Shipped(path.parent.name, path.stem, read_json(path))
+        yield Shipped(path.parent.name, path.stem, _card(path))
+
+
+def _card(path: Path) -> dict[str, Any]:
+    try:
+        return read_json(path)
+    except ValueError as error:
+        raise WeightsError(f"{path} is damaged ({error}); {_MEND}") from error
 
 
 def find(notebook: str, identity: Mapping[str, Any], data: Sequence[Any]) -> Shipped | None:
@@ -98,23 +107,38 @@ def keep(
 ) -> Shipped:
     """Write a fit's weights and its card; returns what was written.
 
-    identity, data: what it is served for, see `find`. card: what else is to stand in it (history,
-    seconds, commit, code …). half: keep matrices
-    and kernels in half precision, at half the size; vectors and counters stay as they are.
+    notebook: its full name. name: of the fit. arrays: the weights. identity, data: what they are
+    served for, see `find`. card: what else is to stand in it (history, seconds, commit, code …).
+    half: keep matrices and kernels in half precision, at half the size; vectors and counters stay
+    as they are.
     """
     from safetensors.numpy import save_file
 
     shipped = Shipped(notebook, file_name(name), {})
     kept = {name: _halved(array) if half else array for name, array in arrays.items()}
+    # Without a card a fit is simply trained; an old card beside a new file would be refused.
+    shipped.file.with_suffix(".json").unlink(missing_ok=True)
     with replacing(shipped.file) as partial:
         save_file({name: np.require(a, requirements="C") for name, a in kept.items()}, partial)
     told = {
-        "name": name, "identity": digest_of(identity), **identity, **card, "data": sums_of(data),
+        "name": name, "half precision": half, "identity": digest_of(identity), **identity, **card,
+        "data": sums_of(data),
         "machine": provenance.machine(), "versions": provenance.versions(),
         "sha256": sha256(shipped.file),
     }  # fmt: skip
     write_text(shipped.file.with_suffix(".json"), _written(told))
-    return Shipped(notebook, shipped.name, told)
+    made = Shipped(notebook, shipped.name, told)
+    _discard_twins(made)
+    return made
+
+
+def _discard_twins(kept: Shipped) -> None:
+    """Two cards for one fit would leave it to their names which of them is taken."""
+    for other in every(kept.notebook):
+        same = other.card.get("identity") == kept.card["identity"]
+        if same and other.name != kept.name and same_data(kept.card["data"], other.card["data"]):
+            other.file.with_suffix(".json").unlink()
+            other.file.unlink(missing_ok=True)
 
 
 def overview() -> str:
@@ -123,13 +147,13 @@ def overview() -> str:
     rows = [head]
     for one in every():
         size = str(round(one.file.stat().st_size / 1000)) if one.file.is_file() else "missing"
-        code = "older code" if outdated(one) else "this code"
+        code = {True: "older code", False: "this code", None: "unknown code"}[outdated(one)]
         rows.append(
             (
                 f"{one.notebook}/{one.name}",
                 size,
                 f"{one.seconds:.0f}",
-                str(one.card["commit"]),
+                str(one.card.get("commit", "unknown")),
                 code,
             )
         )
@@ -140,10 +164,14 @@ def overview() -> str:
     )
 
 
-def outdated(shipped: Shipped) -> bool:
-    """Whether the code that trained these weights has changed since."""
-    trained_by = shipped.card.get("trained by")
-    return bool(trained_by) and cache.code_digest(*trained_by) != shipped.card["code"]
+def outdated(shipped: Shipped) -> bool | None:
+    """Whether the code that trained these weights has changed since; None where no card says."""
+    if not (trained_by := shipped.card.get("trained by")):
+        return None
+    try:
+        return cache.code_digest(*trained_by) != shipped.card["code"]
+    except ModuleNotFoundError:  # renamed since
+        return True
 
 
 def digest_of(identity: Mapping[str, Any]) -> str:
@@ -179,6 +207,10 @@ def same_data(ours: Sequence[Mapping], theirs: Sequence[Mapping]) -> bool:
 
 def _sums(array: np.ndarray) -> dict[str, Any]:
     """Shape, size (root mean square) and eight sums with random signs, in shares of the size."""
+    if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+        raise ValueError(
+            f"a fit learns from finite numbers, not from {array.dtype} values that are text or NaN"
+        )
     values = array.astype(np.float64).reshape(-1)
     size = float(np.sqrt(np.square(values).mean())) if values.size else 0.0
     rng, signs = np.random.default_rng(1), _signs()
