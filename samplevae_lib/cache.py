@@ -171,14 +171,15 @@ def _closure(modules: tuple[str, ...]) -> set[str]:
 @remember
 def imports(module: str) -> tuple[str, ...]:
     """The modules of this package that a module imports, anywhere in its text."""
-    names: list[str] = []
+    found: set[str] = set()
     for node in ast.walk(ast.parse(_source(module).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             # "from package import module" and "from package.module import name" look alike.
-            names += [f"{node.module}.{alias.name}" for alias in node.names] + [node.module]
-    ours = {name for name in names if name.startswith(f"{PACKAGE}.")}
+            inside = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {name if _is_module(name) else node.module for name in inside}
+    ours = {name for name in found if name.startswith(f"{PACKAGE}.")}
     return tuple(sorted(name for name in ours if _is_module(name)))
 
 

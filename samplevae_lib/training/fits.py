@@ -211,7 +211,10 @@ def _ship(name: Any, one: Fit, done: Fitted, plan: Plan) -> None:
         "history": done.history.to_dict("list"), "seconds": done.seconds,
         "trained by": one.trained_by(), "code": cache.code_digest(*one.trained_by()),
         **{what: plan.origin.get(what) for what in ("profile", "commit")},
-        "sounds": plan.origin.get("data"),
+        "sounds": [
+            {what: used[what] for what in ("name", "source", "sounds", "fingerprint")}
+            for used in plan.origin.get("data", ())
+        ],
     }  # fmt: skip
     shipped = weights.keep(
         plan.notebook, name, _weights(one.model), identity=identity, data=arrays, card=card,
