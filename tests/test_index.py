@@ -28,6 +28,13 @@ def test_a_table_is_found_with_its_cell_its_functions_and_its_files():
     assert "R-T7.1.csv" in [file.name for file in entry.files]
 
 
+def test_only_what_is_behind_an_id_is_listed():
+    names = index.find("R-F7.1").functions  # the loss curve of WaveNet
+    assert "samplevae_lib.inversion.wavenet.train_wavenet" in names
+    assert "samplevae_lib.plots.curves.histories" in names
+    assert not any(name.endswith(("odg", "through_mp3", "phases")) for name in names)
+
+
 def test_functions_are_named_with_file_and_line():
     assert index.place_of("samplevae_lib.metrics.odg").startswith(
         "samplevae_lib/metrics/peaq/grade.py:"

@@ -118,21 +118,54 @@ def _behind(place: int, cells: Mapping[int, ast.Module]) -> set[int]:
     while waiting:
         at = waiting.pop()
         met.add(at)
-        used = _names(cells[at], ast.Load) - {"run", "settings", "sv"}
+        needed = _read(cells[at]) - {"run", "settings", "sv"}
         for earlier in sorted((c for c in cells if c < at), reverse=True):
-            made = _names(cells[earlier], ast.Store) & used
-            used -= made
-            if made and earlier not in met:
+            made, changed = _made(cells[earlier]), _changed(cells[earlier])
+            if needed & (made | changed) and earlier not in met:
                 waiting.append(earlier)
+            needed -= made  # what only changed a name leaves it to be made still earlier
     return met
 
 
-def _names(tree: ast.Module, context: type[ast.expr_context]) -> set[str]:
-    """Variables that are read or written; a definition of a function counts as written."""
-    names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, context)}
-    if context is ast.Store:
-        names |= {n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+def _read(tree: ast.Module) -> set[str]:
+    """Variables that a cell reads before it has made them itself."""
+    read, own = set(), set()
+    for statement in tree.body:
+        part = ast.Module([statement], [])
+        loaded = {n.id for n in _variables(part) if isinstance(n.ctx, ast.Load)}
+        read |= (loaded | _changed(part)) - own - _local(part)
+        own |= _made(part)
+    return read
+
+
+def _made(tree: ast.Module) -> set[str]:
+    """Variables, functions and classes that a cell makes anew."""
+    stored = {n.id for n in _variables(tree) if isinstance(n.ctx, ast.Store)}
+    defined = {n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+    return (stored - _local(tree) - _changed(tree)) | defined
+
+
+def _changed(tree: ast.Module) -> set[str]:
+    """Variables that a cell adds to: `x |= …`, `x[key] = …`."""
+    added = [n.target for n in ast.walk(tree) if isinstance(n, ast.AugAssign)]
+    items = [n for n in ast.walk(tree) if isinstance(n, ast.Subscript)]
+    added += [n.value for n in items if isinstance(n.ctx, ast.Store)]
+    return {n.id for n in added if isinstance(n, ast.Name)}
+
+
+def _local(tree: ast.Module) -> set[str]:
+    """Variables that live within a comprehension, a function or a lambda alone."""
+    inner = [n.target for n in ast.walk(tree) if isinstance(n, ast.comprehension)]
+    names = {n.id for part in inner for n in _variables(part)}
+    for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.Lambda)):
+        names |= {argument.arg for argument in ast.walk(function) if isinstance(argument, ast.arg)}
+        if isinstance(function, ast.FunctionDef):
+            names |= {n.id for n in _variables(function) if isinstance(n.ctx, ast.Store)}
     return names
+
+
+def _variables(tree: ast.AST) -> Iterator[ast.Name]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Name))
 
 
 def _imported(cells: Mapping[int, ast.Module]) -> dict[str, str]:
