@@ -18,7 +18,7 @@ usage() {
   --seed 0                       where all chance starts
   --jobs 2                       notebooks at once
   --force                        also what is up to date
-  --refit                        train everything anew, not taking the weights that come along
+  --refit                        train every model anew but the vocoders, whatever is at hand
   --figures DIR                  results go there, not to figures/
 
 The first run makes .venv and installs requirements.lock into it, unless an activated conda or

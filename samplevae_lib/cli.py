@@ -108,7 +108,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--only", default="", metavar="03,07", help="these notebooks alone")
     run.add_argument("--force", action="store_true", help="also what is up to date")
     run.add_argument(
-        "--refit", action="store_true", help="train everything anew, shipped weights or not"
+        "--refit",
+        action="store_true",
+        help="train every model anew but the vocoders, shipped weights or not",
     )
     run.add_argument("--figures", metavar="DIR", help="results go there, not to figures/")
     run.add_argument(

@@ -19,7 +19,10 @@ _MODEL, _BEST, _OPTIMISER, _CHANCE = "model", "best", "optimiser", "chance"
 
 
 def save(folder: Path, loop: Any) -> None:
-    """Keep weights, the best weights, optimisers, the state of chance and the history."""
+    """Keep weights, best weights, optimisers, random generators' states and history.
+
+    folder: where to. loop: a training loop, see `loop`.
+    """
     tensors = _prefixed(_MODEL, loop.model.state_dict()) | _prefixed(_BEST, loop.best_weights)
     for name, optimiser in loop.optimisers.items():
         for index, values in optimiser.state_dict()["state"].items():

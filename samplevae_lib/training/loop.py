@@ -47,10 +47,12 @@ def every_parameter(model: nn.Module) -> Iterable[nn.Parameter]:
 
 @dataclass(frozen=True)
 class Player:
-    """terms(model, batch) → the raw loss terms by name; each is multiplied by its weight, once.
+    """One of those who train a model: its loss, what it may change, and how.
 
-    A weight is a number, or a function of the epoch (for a term that is phased in).
-    parameters(model) → what this player, and no other, may change.
+    terms: terms(model, batch) gives the raw terms of the loss by name; each is multiplied by its
+    weight, once. weights: by the same names, numbers or functions of the epoch (for a term that is
+    phased in). parameters: parameters(model) gives those that this player, and no other, changes.
+    optimiser: a name in OPTIMISERS. rate: its learning rate. options: its further arguments.
     """
 
     terms: Terms
@@ -73,16 +75,19 @@ class Player:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast. Patience counts epochs without a lower validation loss.
+    """How long and how fast a model is trained.
 
-    plateau: after so many such epochs the rates are multiplied by `factor`. stop: after so many
-    training ends. Without validation data both look at the training loss. anneal: the rates also
-    follow half a cosine, step by step, down to zero at the end of the last epoch.
+    epochs: how often every item is seen. batch_size: items a step. clip: the largest norm of a
+    player's gradient. plateau: after so many epochs without a lower validation loss the rates are
+    multiplied by `factor`; 0 for never. stop: after so many the training ends; 0 for never. (Without
+    validation data both look at the training loss.) anneal: the rates also follow half a cosine,
+    step by step, down to zero at the end of the last epoch. keep_best: end with the weights of the
+    lowest loss. precision: "float32", or "bfloat16" for the forward pass.
     """
 
     epochs: int
     batch_size: int
-    clip: float = math.inf  # largest norm of a player's gradient
+    clip: float = math.inf
     plateau: int = 0
     factor: float = 0.5
     stop: int = 0

@@ -50,7 +50,10 @@ def train_vae(
 
 
 def moved(rows: Tensor, most: int) -> Tensor:
-    """Each row (rows, …, length) earlier or later by at most `most`, with zeros in the gap."""
+    """Shift each row (rows, …, length) along its last axis, by a random number of places.
+
+    most: how many at the most, earlier or later. The gap is filled with zeros.
+    """
     length = rows.shape[-1]
     by = torch.randint(-most, most + 1, (len(rows),), device=rows.device)
     come_from = torch.arange(length, device=rows.device) - by[:, None]
