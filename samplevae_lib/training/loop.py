@@ -79,8 +79,8 @@ class Schedule:
 
     epochs: how often every item is seen. batch_size: items a step. clip: the largest norm of a
     player's gradient. plateau: after so many epochs without a lower validation loss the rates are
-    multiplied by `factor`; 0 for never. stop: after so many the training ends; 0 for never. (Without
-    validation data both look at the training loss.) anneal: the rates also follow half a cosine,
+    multiplied by `factor`; 0 for never. stop: after so many the training ends; 0 for never. Without
+    validation data both look at the training loss. anneal: the rates also follow half a cosine,
     step by step, down to zero at the end of the last epoch. keep_best: end with the weights of the
     lowest loss. precision: "float32", or "bfloat16" for the forward pass.
     """
