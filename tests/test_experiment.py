@@ -698,8 +698,8 @@ def test_the_commit_is_told_and_whether_the_files_differ_from_it(tmp_path, monke
 def test_records_name_no_folder_of_this_machine(monkeypatch, tmp_path):
     monkeypatch.setenv("SAMPLEVAE_MIRROR", str(tmp_path / "mirror"))
     said = f"not in {paths.data()}, not in the mirror ({tmp_path / 'mirror'}); 3 tries"
-    assert experiment_run._placeless(said) == "not in …, not in the mirror (…); 3 tries"
-    assert experiment_run._placeless(7) == 7
+    assert records._placeless(said) == "not in …, not in the mirror (…); 3 tries"
+    assert records._placeless(7) == 7
 
 
 def test_fits_of_a_run_are_recorded_with_where_their_weights_came_from(run, training):

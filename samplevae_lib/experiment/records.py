@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from samplevae_lib import audio as sound
+from samplevae_lib import paths
 from samplevae_lib.files import plain, read_json, replacing, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+
+    from samplevae_lib.datasets import Dataset
 
 DPI = 200
 _NAME = re.compile(r"\w[^/\\]*")
@@ -72,3 +75,18 @@ def add(
     kept = [known for known in record["files"] if known["file"] != entry["file"]]
     record["files"] = [*kept, {"kind": kind, **entry}]
     write_json(path, plain(record))
+
+
+def described(dataset: Dataset) -> dict[str, Any]:
+    """What a record says of a dataset: name, source, count, fingerprint, origin, files left out."""
+    described = {"name": dataset.name, "source": dataset.source, "sounds": len(dataset)}
+    described |= {"fingerprint": dataset.fingerprint}
+    described |= {name: _placeless(value) for name, value in dataset.provenance.items()}
+    return described | {"problems": [list(problem) for problem in dataset.problems]}
+
+
+def _placeless(value: str | int) -> str | int:
+    """Without this machine's folders, which say nothing on another."""
+    for place in filter(None, (paths.data(), paths.mirror())):
+        value = value.replace(str(place), "…") if isinstance(value, str) else value
+    return value

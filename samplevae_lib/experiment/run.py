@@ -276,7 +276,7 @@ class Run:
 
     def _described(self, dataset: Dataset) -> dict[str, Any]:
         small = {"models": "of the smoke profile's sizes"} if dataset.name in self._small else {}
-        return _described(dataset) | small
+        return records.described(dataset) | small
 
     def _used(self, data: Iterable[Dataset] | None) -> list[Dataset]:
         return list(self._datasets if data is None else data)
@@ -312,20 +312,6 @@ class Run:
 
 def _stand_ins(used: Iterable[Dataset]) -> str:
     return ", ".join(sorted({dataset.name for dataset in used if dataset.source == "stand-in"}))
-
-
-def _described(dataset: Dataset) -> dict[str, Any]:
-    described = {"name": dataset.name, "source": dataset.source, "sounds": len(dataset)}
-    described |= {"fingerprint": dataset.fingerprint}
-    described |= {name: _placeless(value) for name, value in dataset.provenance.items()}
-    return described | {"problems": [list(problem) for problem in dataset.problems]}
-
-
-def _placeless(value: str | int) -> str | int:
-    """Without this machine's folders, which say nothing on another."""
-    for place in filter(None, (paths.data(), paths.mirror())):
-        value = value.replace(str(place), "…") if isinstance(value, str) else value
-    return value
 
 
 def _now() -> str:
