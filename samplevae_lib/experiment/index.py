@@ -127,6 +127,7 @@ def _behind(place: int, cells: Mapping[int, ast.Module]) -> set[int]:
     return met
 
 
+@cache
 def _read(tree: ast.Module) -> set[str]:
     """Variables that a cell reads before it has made them itself."""
     read, own = set(), set()
@@ -138,6 +139,7 @@ def _read(tree: ast.Module) -> set[str]:
     return read
 
 
+@cache
 def _made(tree: ast.Module) -> set[str]:
     """Variables, functions and classes that a cell makes anew."""
     stored = {n.id for n in _variables(tree) if isinstance(n.ctx, ast.Store)}
@@ -145,6 +147,7 @@ def _made(tree: ast.Module) -> set[str]:
     return (stored - _local(tree) - _changed(tree)) | defined
 
 
+@cache
 def _changed(tree: ast.Module) -> set[str]:
     """Variables that a cell adds to: `x |= …`, `x[key] = …`."""
     added = [n.target for n in ast.walk(tree) if isinstance(n, ast.AugAssign)]
