@@ -60,7 +60,7 @@ def _index(options: argparse.Namespace) -> int:
 
 def _weights(options: argparse.Namespace) -> int:
     """List the shipped weights, or train some anew and ship them."""
-    from samplevae_lib.training import weights
+    from samplevae_lib import weights
 
     if not options.name:
         print(weights.overview())

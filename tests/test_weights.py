@@ -11,10 +11,11 @@ import pytest
 import torch
 
 import samplevae_lib as sv
-from samplevae_lib import cli, paths
+from samplevae_lib import cli, paths, weights
 from samplevae_lib.models.autoencoder import Autoencoder
-from samplevae_lib.training import Fit, WeightsError, losses, train_model, weights
+from samplevae_lib.training import Fit, losses, train_model
 from samplevae_lib.training.fits import Fitted, Plan, fit_all
+from samplevae_lib.weights import WeightsError
 
 ROOT = Path(__file__).resolve().parent.parent
 AUDIO = sv.datasets.load("signals", kind="families", count=12, noise=0.0).audio
@@ -165,7 +166,7 @@ def test_a_foreign_file_is_refused_by_name(shipped):
 
     file = paths.weights() / "03_toy" / "dilated-0.safetensors"
     save_file({"other": np.zeros(3, np.float32)}, file)
-    told = card() | {"sha256": sv.training.weights.sha256(file)}
+    told = card() | {"sha256": weights.sha256(file)}
     file.with_suffix(".json").write_text(json.dumps(told))
     with pytest.raises(WeightsError, match="holds the weights of another model: "):
         fit(one())

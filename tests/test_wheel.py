@@ -19,7 +19,7 @@ BUILT_FROM = (
 )  # fmt: skip
 PROGRAM = """
 import samplevae_lib as sv
-from samplevae_lib.training import weights
+from samplevae_lib import weights
 print(sv.paths.in_checkout())
 print(sv.paths.data())
 print(sv.paths.figures())

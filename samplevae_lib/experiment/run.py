@@ -20,14 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from samplevae_lib import datasets, paths, plots, provenance, theses, widgets
+from samplevae_lib import datasets, paths, plots, provenance, theses, weights, widgets
 from samplevae_lib.datasets import Dataset
 from samplevae_lib.experiment import records, show
 from samplevae_lib.experiment.records import RecordError
 from samplevae_lib.files import plain, write_json
 from samplevae_lib.settings import Settings
 from samplevae_lib.settings import load as load_settings
-from samplevae_lib.training import weights
 from samplevae_lib.training.fits import Fit, Fitted, Plan, fit_all
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from samplevae_lib.datasets import Dataset
 from samplevae_lib.inversion.low_bins import settle
 from samplevae_lib.inversion.short_time import Frames, band_gain
 from samplevae_lib.spectral import Spectrogram, decibels
-from samplevae_lib.training.weights import Shipped
+from samplevae_lib.weights import Shipped
 
 RANGE_DB = 100.0  # below a clip's loudest band: what lies lower is taken for silence
 _STEEPEST = 6.0  # nepers that a magnitude can be corrected by

@@ -14,10 +14,9 @@ from samplevae_lib.training.loop import (
     train,
     train_model,
 )
-from samplevae_lib.training.weights import WeightsError
 
 __all__ = [
-    "Batch", "Diverged", "Fit", "Player", "Schedule", "StepCost", "Terms", "WeightsError",
+    "Batch", "Diverged", "Fit", "Player", "Schedule", "StepCost", "Terms",
     "step_cost", "train", "train_model",
 ]  # fmt: skip
 

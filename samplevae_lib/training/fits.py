@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from samplevae_lib import cache, paths
+from samplevae_lib import cache, paths, weights
 from samplevae_lib.files import plain, read_json, write_json
 from samplevae_lib.progress import LONG_MINUTES, announce
-from samplevae_lib.training import weights
 from samplevae_lib.training.side_by_side import train_in_workers
-from samplevae_lib.training.weights import WeightsError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -169,11 +167,11 @@ def _known(name: Any, one: Fit, plan: Plan) -> Fitted | None:
     if anew and one.key() not in (read_json(plan.redone) or []):
         return None
     if not anew and plan.notebook and (shipped := weights.find(plan.notebook, *one.asked())):
-        _load(one.model, shipped.arrays(), str(shipped.file))
+        weights.fill(one.model, shipped.arrays(), str(shipped.file))
         return Fitted(pd.DataFrame(shipped.card["history"]), "shipped", shipped.seconds)
     if kept := cache.load("models", one.key()):
         arrays, notes = kept
-        _load(one.model, arrays, "the cache")
+        weights.fill(one.model, arrays, "the cache")
         history = pd.DataFrame(notes["history"])
         return Fitted(history, "cached", _seconds(history))
     return None
@@ -220,7 +218,7 @@ def _ship(name: Any, one: Fit, done: Fitted, plan: Plan) -> None:
         plan.notebook, name, _weights(one.model), identity=identity, data=arrays, card=card,
         half=plan.half,
     )  # fmt: skip
-    _load(one.model, shipped.arrays(), str(shipped.file))
+    weights.fill(one.model, shipped.arrays(), str(shipped.file))
 
 
 def _seconds(history: pd.DataFrame) -> float:
@@ -263,17 +261,6 @@ def _functions(part: Any) -> Iterator[Any]:
 
 def _weights(model: Any) -> dict[str, np.ndarray]:
     return {name: tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()}
-
-
-def _load(model: Any, arrays: Mapping[str, np.ndarray], source: str) -> None:
-    """Fill in a model's weights; arrays of other names or shapes are not this model's."""
-    import torch
-
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    if wanted != (given := {name: array.shape for name, array in arrays.items()}):
-        odd = sorted(set(wanted.items()) ^ set(given.items()))[0]
-        raise WeightsError(f"{source} holds the weights of another model: {odd[0]} {odd[1]}")
-    model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
 
 
 def _has_gpu() -> bool:

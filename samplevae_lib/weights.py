@@ -141,6 +141,20 @@ def _discard_twins(kept: Shipped) -> None:
             other.file.unlink(missing_ok=True)
 
 
+def fill(model: Any, arrays: Mapping[str, np.ndarray], source: str) -> None:
+    """Put arrays into a torch module; those of other names or shapes are not this model's.
+
+    source: where they come from, for the error that says so.
+    """
+    import torch
+
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    if wanted != (given := {name: array.shape for name, array in arrays.items()}):
+        odd = sorted(set(wanted.items()) ^ set(given.items()))[0]
+        raise WeightsError(f"{source} holds the weights of another model: {odd[0]} {odd[1]}")
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+
+
 def overview() -> str:
     """A line for each shipped fit: name, size, training time, commit, how old its code is."""
     head = ("weights", "kB", "seconds of training", "commit", "trained by")
