@@ -9,7 +9,7 @@ overlap, as they do on records: a low tom is nearly a kick, a short open hat nea
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -23,7 +23,7 @@ _AUDIBLE = 0.9  # the share of a fall of 60 dB that is kept: it ends at −54 dB
 _STRAY = 0.18  # how far hits stray, as a share of each range
 _OPEN_HATS = 0.4  # their share of all hats
 _HIGHEST_METAL = 14000  # Hz
-_MACHINE, _PATCH, _HIT = range(3)  # what a stream of random numbers is for
+_MACHINE, _PATCH, _HIT, _WIDE = range(4)  # what a stream of random numbers is for
 
 
 def drum_clips(*, per_class: int, sample_rate: int, seed: int) -> Iterator[Clip]:
@@ -40,6 +40,24 @@ def drum_clips(*, per_class: int, sample_rate: int, seed: int) -> Iterator[Clip]
             audio = hit.play(OPEN_HAT if is_open else CLASSES[label])
             group = f"machine-{number + 1:02d}"
             yield Clip(audio=audio, name=f"{group}/{label}-{k:03d}", label=label, group=group)
+
+
+def wide_clips(
+    *, per_class: int, sample_rate: int, seed: int, widened: float = 1.5
+) -> Iterator[Clip]:
+    """Like `drum_clips`, but each hit is from a machine of its own, and all ranges are wider.
+
+    For networks that are to know as many kinds of drums as can be before they hear a recorded one.
+    widened: what the lower end of a range is divided by, and its upper end multiplied with.
+    """
+    for place, label in enumerate(CLASSES):
+        for k in range(per_class):
+            chance = generator(seed, _WIDE, place, k)
+            hit = _hit(chance, Panel(chance, chance), sample_rate)
+            is_open = label == "hat" and chance.random() < _OPEN_HATS
+            layers = OPEN_HAT if is_open else CLASSES[label]
+            audio = hit.play(tuple(_wider(layer, widened) for layer in layers))
+            yield Clip(audio=audio, name=f"{label}-{k:05d}", label=label, group=f"{label}-{k:05d}")
 
 
 def machine_of(k: int) -> int:
@@ -152,6 +170,20 @@ class Noise:
             envelope += rise(late, attack) * fall(late, falling)
         low, high = hit.hertz(self.low), hit.hertz(self.high)
         return envelope * synthesis.noise(hit.panel.hand, len(t), low, high, hit.rate) / 3
+
+
+def _wider(layer: Skin | Metal | Noise, by: float) -> Skin | Metal | Noise:
+    """The layer with wider ranges; what is fixed stays, and a tilt moves by its own measure."""
+    ranges = {each.name: getattr(layer, each.name) for each in fields(layer)}
+    wider = {name: (low / by, high * by) for name, (low, high) in _open(ranges).items()}
+    if "tilt" in ranges:
+        low, high = ranges["tilt"]
+        wider["tilt"] = (low - by + 1, high + by - 1)
+    return replace(layer, **wider)
+
+
+def _open(ranges: dict[str, Range | int]) -> dict[str, Range]:
+    return {name: r for name, r in ranges.items() if isinstance(r, tuple) and r[0] < r[1]}
 
 
 CLASSES: dict[str, tuple[Skin | Metal | Noise, ...]] = {

@@ -1,0 +1,161 @@
+"""Training a classifier of sounds on few and uneven examples.
+
+What keeps a few hundred sounds from being learnt by heart: each is varied anew in every batch (as
+the same drum on another machine would differ), two are mixed with their labels (mixup, Zhang et
+al., ICLR 2018), and rare classes are drawn more often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from samplevae_lib.training.loop import Batch, train_model
+
+SILENT = -1.0  # the lowest level, 80 dB below the loudest; the loudest is at 1
+
+
+def train_classifier(
+    model: nn.Module,
+    data: Sequence[np.ndarray],
+    *,
+    seed: int,
+    checkpoint: Path | None = None,
+    epochs: int,
+    batch: int,
+    rate: float,
+    decay: float = 0.02,
+    mixed: float = 0.3,
+    balance: float = 0.5,
+    smooth: float = 0.05,
+    vary: Callable[[Tensor], Tensor] | None = None,
+) -> pd.DataFrame:
+    """Fit a classifier; returns the history, a row an epoch, with cross-entropies in nats.
+
+    model: rows (batch, …) → logits (batch, classes). data: rows and classes (int64) to learn from,
+    then rows and classes held out. epochs: how many times as many rows are seen as there are.
+    batch: rows a step. rate, decay: of AdamW. mixed: the parameter of the Beta distribution of the
+    shares in which two rows are mixed; 0 for none. balance: 0 draws every row equally often, 1
+    every class. smooth: of the labels, the share that all classes have (Szegedy et al. 2016).
+    vary: changes the rows of a batch at random. seed: of all chance. checkpoint: a folder from
+    which a killed training goes on.
+    """
+    rows, classes, *held = data
+    drawn = _drawn(np.asarray(classes), balance, seed)
+
+    def terms(model: nn.Module, some: Batch) -> dict[str, Tensor]:
+        seen, wanted = some
+        if not model.training:
+            return {"classes": F.cross_entropy(model(seen), wanted)}
+        seen, shares = _mix(vary(seen) if vary else seen, mixed)
+        logits = model(seen)
+        wanted = F.one_hot(wanted, logits.shape[1]).to(logits)
+        wanted = shares[:, None] * wanted + (1 - shares[:, None]) * wanted.roll(1, 0)
+        return {"classes": F.cross_entropy(logits, wanted, label_smoothing=smooth)}
+
+    return train_model(
+        model, (rows[drawn], classes[drawn]), validation=held, seed=seed, checkpoint=checkpoint,
+        terms=terms, weights={"classes": 1.0}, epochs=epochs, batch=batch, rate=rate,
+        optimiser="adamw", options={"weight_decay": decay}, clip=5.0,
+    )  # fmt: skip
+
+
+def _drawn(classes: np.ndarray, balance: float, seed: int) -> np.ndarray:
+    """Which rows make up an epoch: each once, those of rare classes several times over."""
+    counts = np.bincount(classes)
+    times = (counts.max() / counts[classes]) ** balance
+    whole = np.floor(times).astype(int)
+    lots = np.random.default_rng(seed).random(len(classes)) < times - whole
+    return np.repeat(np.arange(len(classes)), whole + lots)
+
+
+def _mix(rows: Tensor, mixed: float) -> tuple[Tensor, Tensor]:
+    """Each row with its neighbour in the batch; returns the mix and the first one's share."""
+    if not mixed:
+        return rows, rows.new_ones(len(rows))
+    shares = torch.distributions.Beta(mixed, mixed).sample((len(rows),)).to(rows)
+    own = shares.view(-1, *[1] * (rows.ndim - 1))
+    return own * rows + (1 - own) * rows.roll(1, 0), shares
+
+
+def vary_levels(levels: Tensor) -> Tensor:
+    """Log-mel levels (batch, bands, frames) as another machine might have made them.
+
+    Levels lie between -1, 80 dB below the loudest, and 1, the loudest. Pitch and duration change a
+    little, the onset moves by some frames, bands are made louder or softer along a smooth curve,
+    half the sounds get a noise floor, and a strip of bands and one of frames fall silent
+    (SpecAugment, Park et al., Interspeech 2019).
+    """
+    moved = _stretched(levels)
+    curve = F.interpolate(
+        0.12 * levels.new_empty(len(levels), 1, 6).normal_(), size=levels.shape[1], mode="linear",
+        align_corners=True,
+    )  # fmt: skip
+    heard = ((moved - SILENT) / 0.25).clamp(max=1)  # silence stays silent
+    louder = _with_floor(moved + curve.transpose(1, 2) * heard)
+    louder = louder - louder.amax((1, 2), keepdim=True) + 1
+    return _with_gap(_with_gap(louder.clamp(min=SILENT), 1), 2)
+
+
+def _stretched(levels: Tensor) -> Tensor:
+    """Durations by a fifth of an octave, pitches by a band or two, the onset by up to 4 frames."""
+    count, bands, frames = levels.shape
+    longer, wider = 2 ** (0.2 * torch.randn(count)), 2 ** (0.05 * torch.randn(count))
+    later, higher = 0.06 * torch.rand(count) - 0.02, 0.03 * torch.randn(count)
+    zero = torch.zeros(count)
+    along = torch.stack([longer, zero, longer - 1 - later], 1)
+    across = torch.stack([zero, wider, higher], 1)
+    where = torch.stack([along, across], 1).to(levels)
+    grid = F.affine_grid(where, [count, 1, bands, frames], align_corners=False)
+    above = (levels - SILENT)[:, None]  # what comes in from outside is 0: silent
+    return F.grid_sample(above, grid, align_corners=False)[:, 0] + SILENT
+
+
+def _with_floor(levels: Tensor) -> Tensor:
+    """Half of the sounds with a noise at up to 40 dB below the loudest."""
+    count = len(levels)
+    height = SILENT + torch.rand(count, 1, 1).square() * (torch.rand(count, 1, 1) < 0.5)
+    height = height.to(levels)
+    rough = 0.08 * torch.randn_like(levels) * (height > SILENT)
+    return torch.maximum(levels, height + rough)
+
+
+def _with_gap(levels: Tensor, axis: int, *, widest: int = 8) -> Tensor:
+    """Up to eight neighbouring bands (axis 1) or frames (axis 2) of each sound made silent."""
+    count, size = len(levels), levels.shape[axis]
+    shape = (count, 1, 1)
+    start, width = torch.randint(size, shape), torch.randint(widest + 1, shape)
+    place = torch.arange(size).view((1, -1, 1) if axis == 1 else (1, 1, -1))
+    gap = (place >= start) & (place < start + width)
+    return levels.masked_fill(gap.to(levels.device), SILENT)
+
+
+def vary_waves(audio: Tensor) -> Tensor:
+    """Waveforms (batch, samples), peaks at 1, as another machine might have made them.
+
+    Speed changes by a sixth of an octave or so, the onset moves by up to 20 ms, bands are made
+    louder or softer along a smooth curve, half the sounds get noise, and the polarity is anyone's.
+    """
+    count, samples = audio.shape
+    speed = 2 ** (0.15 * torch.randn(count, 1))
+    later = samples * (0.026 * torch.rand(count, 1) - 0.006)
+    at = torch.arange(samples) * speed - later
+    first = at.floor().clamp(0, samples - 1).long().to(audio.device)
+    between = (at - at.floor()).to(audio)
+    inside = ((at >= 0) & (at < samples - 1)).to(audio)
+    following = (first + 1).clamp(max=samples - 1)
+    moved = inside * ((1 - between) * audio.gather(1, first) + between * audio.gather(1, following))
+    curve = F.interpolate(
+        0.25 * torch.randn(count, 1, 9), size=samples // 2 + 1, mode="linear", align_corners=True
+    )[:, 0].exp().to(audio)  # fmt: skip
+    made = torch.fft.irfft(torch.fft.rfft(moved) * curve, n=samples)
+    noise = 10 ** (-3 + 1.5 * torch.rand(count, 1)) * (torch.rand(count, 1) < 0.5)
+    made = made / made.abs().amax(1, keepdim=True).clamp(min=1e-6)
+    sign = torch.randint(2, (count, 1)) * 2 - 1
+    return (made + noise.to(audio) * torch.randn_like(audio)) * sign.to(audio)
