@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 
 _ROOMS = (
     "audio", "cache", "datasets", "experiment", "inversion", "metrics", "models", "paths",
-    "plots", "settings", "spectral", "theses", "training", "widgets",
+    "plots", "propagation", "sample_map", "settings", "spectral", "theses", "training", "widgets",
 )  # fmt: skip
 
 
