@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from samplevae_lib import on_first_use
 
-__getattr__ = on_first_use(__name__, "autoencoder", "tables", "vae")
+__getattr__ = on_first_use(
+    __name__, "autoencoder", "classifiers", "cnn14", "resnet", "tables", "vae"
+)
 
 
 def apply(
