@@ -61,6 +61,7 @@ def _index(options: argparse.Namespace) -> int:
 def _weights(options: argparse.Namespace) -> int:
     """List the shipped weights, or train some anew and ship them."""
     from samplevae_lib import weights
+    from samplevae_lib.training import drum_recipe
 
     if not options.name:
         print(weights.overview())
@@ -71,6 +72,8 @@ def _weights(options: argparse.Namespace) -> int:
         chosen[notebook].append(weights.file_name(name) if name else "all")
     if vocoders := chosen.pop("vocoders", None):
         _ship_vocoders(vocoders, options)
+    for name in chosen.pop("classifiers", []):
+        print(drum_recipe.ship(name, data=options.data, seed=options.seed))
     status = 0
     for notebook, names in chosen.items():
         status |= _execute(

@@ -87,6 +87,17 @@ def _card(path: Path) -> dict[str, Any]:
         raise WeightsError(f"{path} is damaged ({error}); {_MEND}") from error
 
 
+def named(folder: str, name: str) -> Shipped:
+    """The weights of this name in this folder below data/weights."""
+    found = {one.name: one for one in every(folder)}
+    if (known := file_name(name)) not in found:
+        raise WeightsError(
+            f"{paths.weights() / folder} holds no {known}: restore it (git checkout data/weights, "
+            f"or install again), or train it (python -m samplevae_lib weights {folder}/{name})"
+        )
+    return found[known]
+
+
 def find(notebook: str, identity: Mapping[str, Any], data: Sequence[Any]) -> Shipped | None:
     """The shipped fit of this notebook with this identity and this data (see `fits.Fit.asked`)."""
     digest = digest_of(identity)
@@ -112,24 +123,41 @@ def keep(
     half: keep matrices and kernels in half precision, at half the size; vectors and counters stay
     as they are.
     """
+    told = {
+        "name": name, "identity": digest_of(identity), **identity, **card, "data": sums_of(data),
+    }  # fmt: skip
+    made = write(notebook, name, arrays, told, half=half)
+    _discard_twins(made)
+    return made
+
+
+def write(
+    folder: str,
+    name: str,
+    arrays: Mapping[str, np.ndarray],
+    card: Mapping[str, Any],
+    *,
+    half: bool = False,
+) -> Shipped:
+    """Write arrays and, beside them, a card with machine, versions and checksum added.
+
+    folder: below data/weights. half: see `keep`.
+    """
     from safetensors.numpy import save_file
 
-    shipped = Shipped(notebook, file_name(name), {})
+    shipped = Shipped(folder, file_name(name), {})
     kept = {name: _halved(array) if half else array for name, array in arrays.items()}
     # Without a card a fit is simply trained; an old card beside a new file would be refused.
     shipped.file.with_suffix(".json").unlink(missing_ok=True)
     with replacing(shipped.file) as partial:
         save_file({name: np.require(a, requirements="C") for name, a in kept.items()}, partial)
     told = {
-        "name": name, "half precision": half, "identity": digest_of(identity), **identity, **card,
-        "data": sums_of(data),
+        "half precision": half, **card,
         "machine": provenance.machine(), "versions": provenance.versions(),
         "sha256": sha256(shipped.file),
     }  # fmt: skip
     write_text(shipped.file.with_suffix(".json"), _written(told))
-    made = Shipped(notebook, shipped.name, told)
-    _discard_twins(made)
-    return made
+    return Shipped(folder, shipped.name, told)
 
 
 def _discard_twins(kept: Shipped) -> None:

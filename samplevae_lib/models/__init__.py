@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,8 +13,16 @@ from torch import Tensor, nn
 from samplevae_lib import on_first_use
 
 __getattr__ = on_first_use(
-    __name__, "autoencoder", "classifiers", "cnn14", "resnet", "tables", "vae"
+    __name__, "autoencoder", "classifiers", "cnn14", "drum_classifier", "resnet", "tables", "vae"
 )
+
+
+def load(name: str) -> Any:
+    """A trained model that comes with the project, ready to use: "drum_classifier"."""
+    doors = ("drum_classifier",)
+    if name not in doors:
+        raise ValueError(f"no model {name!r} comes with the project; there is {', '.join(doors)}")
+    return importlib.import_module(f"{__name__}.{name}").load()
 
 
 def apply(

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from samplevae_lib import paths, weights
+from samplevae_lib.files import sha256
 from samplevae_lib.models.cnn14 import MELS, Cnn14
 from samplevae_lib.models.resnet import ResNet, convolution, thinned
 from samplevae_lib.spectral import FLOOR_DB, Spectrogram, decibels
@@ -22,6 +24,7 @@ MEL = Spectrogram(
     kind="mel", sample_rate=32000, n_fft=1024, hop=320, power=2, n_mels=MELS, fmin=50, fmax=14000
 )
 FILLS = ("pad", "repeat")
+FOLDER = "classifiers"  # below data/weights
 SMALL = (16, 32, 32, 64)  # channels of the small networks, whose layers the thesis leaves open
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # means and deviations of the colours
 PUBLISHED = {
@@ -98,9 +101,11 @@ class AudioClassifier(nn.Module):
     network: all layers, with the names that they are published under.
     """
 
-    def __init__(self, kind: str, network: nn.Module, dropout: float, seconds: float, fill: str):
+    def __init__(
+        self, kind: str, network: nn.Module, width: float, dropout: float, seconds: float, fill: str
+    ):
         super().__init__()
-        self.kind, self.seconds, self.fill = kind, seconds, fill
+        self.kind, self.width, self.seconds, self.fill = kind, width, seconds, fill
         self.network, self.drop = network, nn.Dropout(dropout)
 
     def embed(self, audio: Tensor) -> Tensor:
@@ -163,7 +168,54 @@ def classifier(
     if dropout is None:
         dropout = 0.5 if kind == "PANN CNN14" else 0.0
     network = _KINDS[kind][0](classes=classes, width=width)
-    return AudioClassifier(kind, network, dropout, seconds, fill)
+    return AudioClassifier(kind, network, width, dropout, seconds, fill)
+
+
+def begin(model: AudioClassifier, start: str = "auto") -> str:
+    """Give a network what it learnt before; returns what that is.
+
+    start: "published" for the file named in `PUBLISHED`, which the user has put into
+    data/published/ (for models of width 1); "here" for what it learnt from synthesised drums
+    (`training.drum_recipe`), at the width that comes with the project; "nothing"; "auto" for the
+    first of these that there is. The model's attribute `began` keeps the answer, for two that began
+    differently are not the same.
+    """
+    known = ("published", "here", "nothing")
+    if start not in ("auto", *known):
+        raise ValueError(f"start must be one of auto, {', '.join(known)}, not {start!r}")
+    ways = {"published": _begin_published, "here": _begin_here, "nothing": lambda _: "nothing"}
+    for way in known if start == "auto" else [start]:
+        if began := ways[way](model):
+            model.began = began
+            return began
+    raise WeightsFileError(
+        f"{model.kind} of width {model.width:.3g} can't begin with what is {start!r}: "
+        f"there is no such file"
+    )
+
+
+def _begin_published(model: AudioClassifier) -> str:
+    """Found and taken, if the model has the published width; else ""."""
+    if model.kind not in PUBLISHED or model.width != 1:
+        return ""
+    path = paths.data() / "published" / PUBLISHED[model.kind].split()[-1]
+    if not path.is_file():
+        return ""
+    load_published(model, path)
+    return f"published {sha256(path)[:12]}"
+
+
+def _begin_here(model: AudioClassifier) -> str:
+    """Taken from what comes with the project, if it is of this width; else ""."""
+    name = weights.file_name(model.kind)
+    found = next((one for one in weights.every(FOLDER) if one.name == name), None)
+    if found is None:
+        return ""
+    arrays, own = found.arrays(), model.state_dict()
+    if any(arrays[name].shape != tensor.shape for name, tensor in own.items()):
+        return ""
+    weights.fill(model, arrays, str(found.file))
+    return f"here {found.card['sha256'][:12]}"
 
 
 def load_published(model: AudioClassifier, path: str | os.PathLike) -> None:

@@ -50,7 +50,7 @@ def train_classifier(
     drawn = _drawn(np.asarray(classes), balance, seed)
 
     def terms(model: nn.Module, some: Batch) -> dict[str, Tensor]:
-        seen, wanted = some
+        seen, wanted = some[0].float(), some[1]
         if not model.training:
             return {"classes": F.cross_entropy(model(seen), wanted)}
         seen, shares = _mix(vary(seen) if vary else seen, mixed)
@@ -85,53 +85,49 @@ def _mix(rows: Tensor, mixed: float) -> tuple[Tensor, Tensor]:
 
 
 def vary_levels(levels: Tensor) -> Tensor:
-    """Log-mel levels (batch, bands, frames) as another machine might have made them.
+    """Levels (batch, views, bands, frames) as another machine might have made the sounds.
 
-    Levels lie between -1, 80 dB below the loudest, and 1, the loudest. Pitch and duration change a
-    little, the onset moves by some frames, bands are made louder or softer along a smooth curve,
-    half the sounds get a noise floor, and a strip of bands and one of frames fall silent
-    (SpecAugment, Park et al., Interspeech 2019).
+    Levels lie between -1, 80 dB below the loudest, and 1, the loudest; views are of one sound.
+    Duration and pitch change a little, the onset moves by some frames, bands are made louder or
+    softer along a smooth curve, half the sounds get a noise floor, and a strip of bands and one of
+    frames fall silent (SpecAugment, Park et al., Interspeech 2019).
     """
     moved = _stretched(levels)
-    curve = F.interpolate(
-        0.12 * levels.new_empty(len(levels), 1, 6).normal_(), size=levels.shape[1], mode="linear",
-        align_corners=True,
-    )  # fmt: skip
+    knots = 0.16 * torch.randn(len(levels), 1, 6)
+    curve = F.interpolate(knots, size=levels.shape[2], mode="linear", align_corners=True)
     heard = ((moved - SILENT) / 0.25).clamp(max=1)  # silence stays silent
-    louder = _with_floor(moved + curve.transpose(1, 2) * heard)
-    louder = louder - louder.amax((1, 2), keepdim=True) + 1
-    return _with_gap(_with_gap(louder.clamp(min=SILENT), 1), 2)
+    louder = _with_floor(moved + curve[..., None].to(levels) * heard)
+    louder = louder - louder.amax((1, 2, 3), keepdim=True) + 1
+    return _with_gap(_with_gap(louder.clamp(min=SILENT), 2), 3)
 
 
 def _stretched(levels: Tensor) -> Tensor:
-    """Durations by a fifth of an octave, pitches by a band or two, the onset by up to 4 frames."""
-    count, bands, frames = levels.shape
-    longer, wider = 2 ** (0.2 * torch.randn(count)), 2 ** (0.05 * torch.randn(count))
-    later, higher = 0.06 * torch.rand(count) - 0.02, 0.03 * torch.randn(count)
-    zero = torch.zeros(count)
+    """Durations by a quarter of an octave, pitches by a band or so, the onset by up to 40 ms."""
+    count = len(levels)
+    longer, higher = 2 ** (0.26 * torch.randn(count)), 0.026 * torch.randn(count)
+    later, zero = 0.06 * torch.rand(count) - 0.02, torch.zeros(count)
     along = torch.stack([longer, zero, longer - 1 - later], 1)
-    across = torch.stack([zero, wider, higher], 1)
+    across = torch.stack([zero, zero + 1, higher], 1)
     where = torch.stack([along, across], 1).to(levels)
-    grid = F.affine_grid(where, [count, 1, bands, frames], align_corners=False)
-    above = (levels - SILENT)[:, None]  # what comes in from outside is 0: silent
-    return F.grid_sample(above, grid, align_corners=False)[:, 0] + SILENT
+    grid = F.affine_grid(where, list(levels.shape), align_corners=False)
+    # What comes in from outside is 0, which has to mean silence.
+    return F.grid_sample(levels - SILENT, grid, align_corners=False) + SILENT
 
 
 def _with_floor(levels: Tensor) -> Tensor:
     """Half of the sounds with a noise at up to 40 dB below the loudest."""
-    count = len(levels)
-    height = SILENT + torch.rand(count, 1, 1).square() * (torch.rand(count, 1, 1) < 0.5)
+    shape = (len(levels), 1, 1, 1)
+    height = SILENT + torch.rand(shape).square() * (torch.rand(shape) < 0.5)
     height = height.to(levels)
     rough = 0.08 * torch.randn_like(levels) * (height > SILENT)
     return torch.maximum(levels, height + rough)
 
 
 def _with_gap(levels: Tensor, axis: int, *, widest: int = 8) -> Tensor:
-    """Up to eight neighbouring bands (axis 1) or frames (axis 2) of each sound made silent."""
-    count, size = len(levels), levels.shape[axis]
-    shape = (count, 1, 1)
+    """Up to eight neighbouring bands (axis 2) or frames (axis 3) of each sound made silent."""
+    size, shape = levels.shape[axis], (len(levels), 1, 1, 1)
     start, width = torch.randint(size, shape), torch.randint(widest + 1, shape)
-    place = torch.arange(size).view((1, -1, 1) if axis == 1 else (1, 1, -1))
+    place = torch.arange(size).view((-1, 1) if axis == 2 else (1, -1))
     gap = (place >= start) & (place < start + width)
     return levels.masked_fill(gap.to(levels.device), SILENT)
 

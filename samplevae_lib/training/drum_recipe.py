@@ -1,0 +1,200 @@
+"""How the classifiers are trained that come with the project, in `data/weights/classifiers/`.
+
+`python -m samplevae_lib weights classifiers/ResNet50` teaches a network of thesis M, made narrow,
+to tell synthesised drums of many kinds apart: what it knows before it hears a recorded one.
+`… weights classifiers/drum_classifier` makes the classifier that others measure with: DrumNets that
+begin like this and then learn from recorded drums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from samplevae_lib import audio, datasets, models, paths, provenance, weights
+from samplevae_lib.datasets import Dataset
+from samplevae_lib.datasets.stand_ins.drums import wide_clips
+from samplevae_lib.models import classifiers, drum_classifier
+from samplevae_lib.models.drum_classifier import CLASSES, FOLDER, NAME, SAMPLE_RATE, DrumNet
+from samplevae_lib.training.classification import train_classifier, vary_levels, vary_waves
+from samplevae_lib.training.fits import Fit, Plan, fit_all
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Sizes and lengths.
+
+    widths: of thesis M's three large networks. channels: of DrumNets. synthesised, held_out: sounds
+    a class that networks learn from first, and are judged by. first, later: how they learn from
+    these and from recordings (arguments of `train_classifier`). folds: parts of the drum machines;
+    members: networks that are asked together, which never hear one of the parts, or hear all.
+    size: values of an embedding.
+    """
+
+    widths: Mapping[str, float]
+    first: Mapping[str, Any]
+    later: Mapping[str, Any]
+    channels: tuple[int, ...] = (12, 24, 48, 96)
+    synthesised: int = 1200
+    held_out: int = 50
+    folds: int = 5
+    members: int = 2
+    size: int = 64
+
+
+RECIPE = Recipe(
+    widths={"ResNet50": 1 / 16, "ResNeSt50": 1 / 16, "PANN CNN14": 1 / 32},
+    first={"epochs": 6, "batch": 64, "rate": 3e-3},
+    later={"epochs": 60, "batch": 32, "rate": 3e-3},
+)
+FIRST = (*RECIPE.widths, "DrumNet")  # what learns from synthesised drums first
+
+
+def drums(*, data: str = "auto", seed: int = 0) -> Dataset:
+    """The drums of the eight classes, from which the classifier learns."""
+    seconds = drum_classifier.SECONDS + 0.25  # a quarter for what comes before an onset
+    return datasets.load(
+        "drums", data=data, seed=seed, sample_rate=SAMPLE_RATE, samples=int(seconds * SAMPLE_RATE)
+    )
+
+
+def ship(name: str, *, data: str = "auto", seed: int = 0, recipe: Recipe = RECIPE) -> Path:
+    """Train what this name says, one of FIRST or "drum_classifier", and keep it; returns the path.
+
+    Killed, it goes on from its last checkpoint.
+    """
+    known = {weights.file_name(each): each for each in (*FIRST, NAME)}
+    if (file := weights.file_name(name)) not in known:
+        raise ValueError(f"no classifier {name!r}; there are {', '.join(known.values())}")
+    if known[file] == NAME:
+        return _ship_classifier(drums(data=data, seed=seed), seed, recipe)
+    fit_all({file: first_fit(known[file], seed=seed, recipe=recipe)}, _plan([file], []))
+    return paths.weights() / FOLDER / f"{file}.safetensors"
+
+
+def first_fit(name: str, *, seed: int, recipe: Recipe) -> Fit:
+    """What a network of this name learns from synthesised drums."""
+    parts = []
+    for part, per_class in enumerate((recipe.synthesised, recipe.held_out)):
+        clips = list(wide_clips(per_class=per_class, sample_rate=SAMPLE_RATE, seed=seed + part))
+        rows = _rows(name, [clip.audio for clip in clips])
+        parts += [rows, np.array([CLASSES.index(clip.label) for clip in clips])]
+
+    def built() -> nn.Module:
+        if name == "DrumNet":
+            return DrumNet(channels=recipe.channels)
+        return classifiers.classifier(name, width=recipe.widths[name])
+
+    vary = vary_levels if name == "DrumNet" else vary_waves
+    return Fit.seeded(built, train_classifier, parts, seed, vary=vary, **recipe.first)
+
+
+def _rows(name: str, sounds: Sequence[np.ndarray]) -> np.ndarray:
+    """What a network of this name takes; halves, or ten thousand seconds would fill the memory."""
+    if name == "DrumNet":
+        return drum_classifier.levels(sounds, SAMPLE_RATE).astype(np.float16)
+    return np.stack([audio.cut_or_pad(one, SAMPLE_RATE) for one in sounds]).astype(np.float16)
+
+
+def fits(dataset: Dataset, *, seed: int, recipe: Recipe) -> tuple[dict[str, Fit], list[Dataset]]:
+    """All fits of the classifier by name, and the folds: datasets of whole machines.
+
+    Those called fold-K-M never hear fold K and are judged by it; drum_classifier-M hears all.
+    """
+    shares = {str(fold): 1 / recipe.folds for fold in range(recipe.folds)}
+    folds = list(dataset.split(shares, seed=seed).values())
+    seen, targets = drum_classifier.levels(dataset.audio, SAMPLE_RATE), dataset.targets
+    begun = weights.named(FOLDER, "drumnet")
+    wanted = {}
+    for member in range(recipe.members):
+        for number, fold in enumerate(folds):
+            held = np.isin(dataset.groups, np.unique(fold.groups))
+            data = (seen[~held], targets[~held], seen[held], targets[held])
+            wanted[f"fold-{number}-{member}"] = fit(data, begun, seed + member, recipe)
+        wanted[f"{NAME}-{member}"] = fit((seen, targets), begun, seed + member, recipe)
+    return wanted, folds
+
+
+def fit(data: Sequence[np.ndarray], begun: weights.Shipped, seed: int, recipe: Recipe) -> Fit:
+    """A DrumNet that has learnt from synthesised drums and goes on with these.
+
+    data: levels and classes to learn from, and possibly some held out, as for `train_classifier`.
+    """
+
+    def built() -> DrumNet:
+        net = DrumNet(channels=recipe.channels)
+        weights.fill(net, begun.arrays(), str(begun.file))
+        net.began = begun.card["sha256"][:12]  # tells fits apart that began otherwise
+        return net
+
+    return Fit.seeded(built, train_classifier, data, seed, vary=vary_levels, **recipe.later)
+
+
+def _ship_classifier(dataset: Dataset, seed: int, recipe: Recipe) -> Path:
+    """Train all networks, find temperature and embedding, and write both with their card."""
+    wanted, folds = fits(dataset, seed=seed, recipe=recipe)
+    done = fit_all(wanted, _plan(list(wanted), [dataset]))
+    groups = [np.unique(fold.groups).tolist() for fold in folds]
+    members = range(recipe.members)
+    logits = np.zeros((recipe.members, len(dataset), len(CLASSES)))
+    for member in members:
+        for number, machines in enumerate(groups):
+            one = wanted[f"fold-{number}-{member}"]
+            held = np.isin(dataset.groups, machines)
+            logits[member, held] = models.apply(one.model, DrumNet.__call__, one.data[2])
+    networks = [wanted[f"{NAME}-{member}"].model for member in members]
+    seen = wanted[f"{NAME}-0"].data[0]
+    fed = np.hstack([models.apply(each, DrumNet.embed, seen) for each in networks])
+    centre, axes = _principal(fed, recipe.size)
+    arrays = {"centre": centre, "axes": axes, "known": (fed - centre) @ axes}
+    card = {
+        "name": NAME, "members": recipe.members, "channels": recipe.channels, "folds": groups,
+        "temperature": temperature(logits, dataset.targets), "classes": CLASSES,
+        "names": dataset.names.tolist(), "labels": dataset.labels.tolist(),
+        "source": dataset.source, "fingerprint": dataset.fingerprint, "seed": seed,
+        "commit": provenance.commit(), "machine": provenance.machine(),
+        "seconds": sum(one.seconds for one in done.values()),
+    }  # fmt: skip
+    return weights.write(FOLDER, NAME, arrays, card, half=True).file
+
+
+def temperature(logits: np.ndarray, targets: np.ndarray) -> float:
+    """What to divide logits by so that the networks together are as sure as they are right.
+
+    logits: (networks, sounds, classes), of sounds that they never heard. targets: (sounds,). Of the
+    mean of their probabilities the cross-entropy is least (Guo et al., ICML 2017).
+    """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import softmax
+
+    def surprise(log_temperature: float) -> float:
+        likely = softmax(logits / np.exp(log_temperature), axis=2).mean(0)
+        return -float(np.log(likely[np.arange(len(targets)), targets]).mean())
+
+    return float(np.exp(minimize_scalar(surprise, bounds=(-2, 2), method="bounded").x))
+
+
+def _principal(fed: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Centre (width,) and principal axes (width, size) of rows (sounds, width)."""
+    centre = fed.mean(0)
+    _, _, axes = np.linalg.svd(fed - centre, full_matrices=False)
+    return centre, axes[:size].T
+
+
+def _plan(names: Sequence[str], used: Sequence[Dataset]) -> Plan:
+    """Train these anew and ship them."""
+    origin = {
+        "notebook": FOLDER, "profile": "reference", "commit": provenance.commit(),
+        "data": [
+            {"name": each.name, "source": each.source, "sounds": len(each)}
+            | {"fingerprint": each.fingerprint}
+            for each in used
+        ],
+    }  # fmt: skip
+    return Plan(FOLDER, origin, torch.get_num_threads(), refit=tuple(names), ship=True, half=True)
