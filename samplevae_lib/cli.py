@@ -1,4 +1,4 @@
-"""The command line: `python -m samplevae_lib run`, `index` and `weights`."""
+"""The command line: `python -m samplevae_lib run`, `index`, `weights` and `sort`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import ast
 import os
 import sys
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 from samplevae_lib import paths
@@ -16,8 +17,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        return {"run": _run, "index": _index, "weights": _weights}[options.command](options)
-    except (ValueError, RuntimeError, KeyError) as error:
+        commands = {"run": _run, "index": _index, "weights": _weights, "sort": _sort}
+        return commands[options.command](options)
+    except (ValueError, RuntimeError, KeyError, OSError) as error:
+        if isinstance(error, OSError) and options.command != "sort":
+            raise
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2
 
@@ -93,6 +97,23 @@ def _ship_vocoders(names: list[str], options: argparse.Namespace) -> None:
         print(vocoder_recipe.ship(name, data=options.data, seed=options.seed))
 
 
+def _sort(options: argparse.Namespace) -> int:
+    """Sort a folder of drum samples into a table, and a copy of it into folders."""
+    from samplevae_lib import sorting
+
+    beside = Path(options.folder).expanduser().resolve().parent / "samplevae-sorted.csv"
+    csv = Path(options.csv).expanduser() if options.csv else beside
+    if os.path.lexists(csv):
+        raise ValueError(f"{csv} exists already: name another file with --csv")
+    table = sorting.sort(options.folder, sure=options.sure, target=options.copy)
+    sorting.write_csv(csv, table)
+    print(f"{sorting.summary(table)}\n\nTable: {str(csv)!r}")
+    if options.copy:
+        copies = sorting.copy_sorted(options.folder, table, options.copy)
+        print(f"Copies: {len(copies)} files in {options.copy!r}")
+    return 0
+
+
 def _parameter(given: str) -> tuple[str, Any]:
     name, equals, value = given.partition("=")
     if not equals:
@@ -134,6 +155,18 @@ def _parser() -> argparse.ArgumentParser:
     weights.add_argument(
         "--half", action="store_true", help="keep matrices and kernels in half precision"
     )
+    sort = commands.add_parser(
+        "sort", help="sort a folder of drum samples: a table, and a copy in folders if wanted"
+    )
+    sort.add_argument("folder", metavar="FOLDER", help="its files stay as they are")
+    sort.add_argument(
+        "--csv", metavar="FILE", help="the table (default: samplevae-sorted.csv beside FOLDER)"
+    )
+    sort.add_argument("--copy", metavar="DIR", help="copies go to DIR/kick, … and DIR/unsure")
+    sort.add_argument(
+        "--sure", type=float, default=0.5, metavar="0.x",
+        help="what is less probable is unsure (default 0.5)",
+    )  # fmt: skip
     for command in (run, weights):
         _add_shared(command)
     return parser
