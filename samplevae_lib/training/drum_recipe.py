@@ -30,7 +30,8 @@ from samplevae_lib.training.fits import Fit, Plan, fit_all
 class Recipe:
     """Sizes and lengths.
 
-    widths: of thesis M's three large networks. channels: of DrumNets. synthesised, held_out: sounds
+    widths: of thesis M's three large networks. channels: of DrumNets: of the classifier's, and of
+    one half as large for comparisons. synthesised, held_out: sounds
     a class that networks learn from first, and are judged by. first, later: how they learn from
     these and from recordings (arguments of `train_classifier`). folds: parts of the drum machines;
     members: networks that are asked together, which never hear one of the parts, or hear all.
@@ -38,9 +39,9 @@ class Recipe:
     """
 
     widths: Mapping[str, float]
+    channels: Mapping[str, tuple[int, ...]]
     first: Mapping[str, Any]
     later: Mapping[str, Any]
-    channels: tuple[int, ...] = (12, 24, 48, 96)
     synthesised: int = 1200
     held_out: int = 50
     folds: int = 5
@@ -50,10 +51,11 @@ class Recipe:
 
 RECIPE = Recipe(
     widths={"ResNet50": 1 / 16, "ResNeSt50": 1 / 16, "PANN CNN14": 1 / 32},
+    channels={"DrumNet": (12, 24, 48, 96), "DrumNet small": (8, 16, 32, 64)},
     first={"epochs": 6, "batch": 64, "rate": 3e-3},
     later={"epochs": 60, "batch": 32, "rate": 3e-3},
 )
-FIRST = (*RECIPE.widths, "DrumNet")  # what learns from synthesised drums first
+FIRST = (*RECIPE.widths, *RECIPE.channels)  # what learns from synthesised drums first
 
 
 def drums(*, data: str = "auto", seed: int = 0) -> Dataset:
@@ -83,21 +85,21 @@ def first_fit(name: str, *, seed: int, recipe: Recipe) -> Fit:
     parts = []
     for part, per_class in enumerate((recipe.synthesised, recipe.held_out)):
         clips = list(wide_clips(per_class=per_class, sample_rate=SAMPLE_RATE, seed=seed + part))
-        rows = _rows(name, [clip.audio for clip in clips])
+        rows = _rows([clip.audio for clip in clips], as_levels=name in recipe.channels)
         parts += [rows, np.array([CLASSES.index(clip.label) for clip in clips])]
 
     def built() -> nn.Module:
-        if name == "DrumNet":
-            return DrumNet(channels=recipe.channels)
+        if name in recipe.channels:
+            return DrumNet(channels=recipe.channels[name])
         return classifiers.classifier(name, width=recipe.widths[name])
 
-    vary = vary_levels if name == "DrumNet" else vary_waves
+    vary = vary_levels if name in recipe.channels else vary_waves
     return Fit.seeded(built, train_classifier, parts, seed, vary=vary, **recipe.first)
 
 
-def _rows(name: str, sounds: Sequence[np.ndarray]) -> np.ndarray:
-    """What a network of this name takes; halves, or ten thousand seconds would fill the memory."""
-    if name == "DrumNet":
+def _rows(sounds: Sequence[np.ndarray], *, as_levels: bool) -> np.ndarray:
+    """What networks take; in halves, or ten thousand seconds would fill the memory."""
+    if as_levels:
         return drum_classifier.levels(sounds, SAMPLE_RATE).astype(np.float16)
     return np.stack([audio.cut_or_pad(one, SAMPLE_RATE) for one in sounds]).astype(np.float16)
 
@@ -110,27 +112,30 @@ def fits(dataset: Dataset, *, seed: int, recipe: Recipe) -> tuple[dict[str, Fit]
     shares = {str(fold): 1 / recipe.folds for fold in range(recipe.folds)}
     folds = list(dataset.split(shares, seed=seed).values())
     seen, targets = drum_classifier.levels(dataset.audio, SAMPLE_RATE), dataset.targets
-    begun = weights.named(FOLDER, "drumnet")
     wanted = {}
     for member in range(recipe.members):
         for number, fold in enumerate(folds):
             held = np.isin(dataset.groups, np.unique(fold.groups))
             data = (seen[~held], targets[~held], seen[held], targets[held])
-            wanted[f"fold-{number}-{member}"] = fit(data, begun, seed + member, recipe)
-        wanted[f"{NAME}-{member}"] = fit((seen, targets), begun, seed + member, recipe)
+            wanted[f"fold-{number}-{member}"] = fit(data, seed + member, recipe=recipe)
+        wanted[f"{NAME}-{member}"] = fit((seen, targets), seed + member, recipe=recipe)
     return wanted, folds
 
 
-def fit(data: Sequence[np.ndarray], begun: weights.Shipped, seed: int, recipe: Recipe) -> Fit:
+def fit(
+    data: Sequence[np.ndarray], seed: int, *, name: str = "DrumNet", recipe: Recipe = RECIPE
+) -> Fit:
     """A DrumNet that has learnt from synthesised drums and goes on with these.
 
     data: levels and classes to learn from, and possibly some held out, as for `train_classifier`.
+    name: in `Recipe.channels`, which says how large it is.
     """
+    begun = weights.named(FOLDER, name)
 
     def built() -> DrumNet:
-        net = DrumNet(channels=recipe.channels)
+        net = DrumNet(channels=recipe.channels[name])
         weights.fill(net, begun.arrays(), str(begun.file))
-        net.began = begun.card["sha256"][:12]  # tells fits apart that began otherwise
+        net.began = f"here {begun.card['sha256'][:12]}"  # tells fits apart that began otherwise
         return net
 
     return Fit.seeded(built, train_classifier, data, seed, vary=vary_levels, **recipe.later)
@@ -154,7 +159,8 @@ def _ship_classifier(dataset: Dataset, seed: int, recipe: Recipe) -> Path:
     centre, axes = _principal(fed, recipe.size)
     arrays = {"centre": centre, "axes": axes, "known": (fed - centre) @ axes}
     card = {
-        "name": NAME, "members": recipe.members, "channels": recipe.channels, "folds": groups,
+        "name": NAME, "members": recipe.members, "channels": recipe.channels["DrumNet"],
+        "folds": groups,
         "temperature": temperature(logits, dataset.targets), "classes": CLASSES,
         "names": dataset.names.tolist(), "labels": dataset.labels.tolist(),
         "source": dataset.source, "fingerprint": dataset.fingerprint, "seed": seed,
