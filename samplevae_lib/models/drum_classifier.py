@@ -165,11 +165,8 @@ class DrumClassifier:
 
     def _fed(self, audio: np.ndarray | Sequence[np.ndarray], sample_rate: int) -> list[Tensor]:
         """For each network what its last layer is fed, (sounds, 2 · channels)."""
-        parts = []
-        for start in range(0, len(audio), _BATCH):
-            seen = torch.from_numpy(levels(audio[start : start + _BATCH], sample_rate))
-            parts.append([network.embed(seen) for network in self.networks])
-        return [torch.cat(each) for each in zip(*parts, strict=True)]
+        seen = torch.from_numpy(levels(audio, sample_rate)).split(_BATCH)
+        return [torch.cat([network.embed(part) for part in seen]) for network in self.networks]
 
 
 def levels(audio: np.ndarray | Sequence[np.ndarray], sample_rate: int) -> np.ndarray:
@@ -181,8 +178,13 @@ def levels(audio: np.ndarray | Sequence[np.ndarray], sample_rate: int) -> np.nda
     """
     if not len(audio):
         raise ValueError("audio holds no sounds: expected at least one")
-    rows = torch.from_numpy(np.stack([_begun(one, sample_rate) for one in audio]))
-    seen = []
+    parts = [audio[start : start + _BATCH] for start in range(0, len(audio), _BATCH)]
+    return np.concatenate([_seen([_begun(one, sample_rate) for one in part]) for part in parts])
+
+
+def _seen(sounds: list[np.ndarray]) -> np.ndarray:
+    """The levels of prepared sounds, a few at a time: all of a library's spectra are gigabytes."""
+    rows, seen = torch.from_numpy(np.stack(sounds)), []
     for window in WINDOWS:
         spectrum = torch.view_as_real(_transform(window).complex(rows))
         energy = torch.from_numpy(_bands(window)) @ spectrum.square().sum(-1)

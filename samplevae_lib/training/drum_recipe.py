@@ -81,12 +81,18 @@ def ship(name: str, *, data: str = "auto", seed: int = 0, recipe: Recipe = RECIP
 
 
 def first_fit(name: str, *, seed: int, recipe: Recipe) -> Fit:
-    """What a network of this name learns from synthesised drums."""
+    """What a network of this name learns from synthesised drums.
+
+    They are kept in halves: ten thousand seconds of sound would fill the memory.
+    """
     parts = []
     for part, per_class in enumerate((recipe.synthesised, recipe.held_out)):
-        clips = list(wide_clips(per_class=per_class, sample_rate=SAMPLE_RATE, seed=seed + part))
-        rows = _rows([clip.audio for clip in clips], as_levels=name in recipe.channels)
-        parts += [rows, np.array([CLASSES.index(clip.label) for clip in clips])]
+        clips = wide_clips(per_class=per_class, sample_rate=SAMPLE_RATE, seed=seed + part)
+        cut = [(audio.cut_or_pad(clip.audio, SAMPLE_RATE), clip.label) for clip in clips]
+        sounds = np.stack([sound.astype(np.float16) for sound, _ in cut])
+        if name in recipe.channels:
+            sounds = drum_classifier.levels(sounds, SAMPLE_RATE).astype(np.float16)
+        parts += [sounds, np.array([CLASSES.index(label) for _, label in cut])]
 
     def built() -> nn.Module:
         if name in recipe.channels:
@@ -95,13 +101,6 @@ def first_fit(name: str, *, seed: int, recipe: Recipe) -> Fit:
 
     vary = vary_levels if name in recipe.channels else vary_waves
     return Fit.seeded(built, train_classifier, parts, seed, vary=vary, **recipe.first)
-
-
-def _rows(sounds: Sequence[np.ndarray], *, as_levels: bool) -> np.ndarray:
-    """What networks take; in halves, or ten thousand seconds would fill the memory."""
-    if as_levels:
-        return drum_classifier.levels(sounds, SAMPLE_RATE).astype(np.float16)
-    return np.stack([audio.cut_or_pad(one, SAMPLE_RATE) for one in sounds]).astype(np.float16)
 
 
 def fits(dataset: Dataset, *, seed: int, recipe: Recipe) -> tuple[dict[str, Fit], list[Dataset]]:
