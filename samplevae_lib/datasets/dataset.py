@@ -124,10 +124,17 @@ class Dataset:
             attributes={key: column[index] for key, column in self.attributes.items()},
         )
 
-    def sample(self, per_class: int, *, seed: int) -> Dataset:
-        """At most `per_class` sounds of each class, drawn without replacement."""
+    def sample(self, per_class: int, *, seed: int, strict: bool = False) -> Dataset:
+        """At most `per_class` sounds of each class, drawn without replacement.
+
+        strict: a class with fewer is an error that gives the counts.
+        """
         if per_class < 1:
             raise ValueError(f"per_class must be at least 1, not {per_class}")
+        counts = dict(zip(self.classes, np.bincount(self.targets).tolist(), strict=True))
+        if strict and min(counts.values(), default=0) < per_class:
+            told = ", ".join(f"{name} {count}" for name, count in counts.items())
+            raise ValueError(f"{per_class} sounds of each class are asked for; there are {told}")
         rng = np.random.default_rng(seed)
         chosen = np.zeros(len(self), dtype=bool)
         for label in self.classes:

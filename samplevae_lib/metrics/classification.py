@@ -44,13 +44,33 @@ def over_sounds(values: np.ndarray, *, seed: int = 0) -> Interval:
     drawn with replacement. One row gives the second. seed: of the drawing.
     """
     values = np.atleast_2d(np.asarray(values, dtype=np.float64))
-    by_sound, mean = values.mean(0), float(values.mean())
+    by_sound = values.mean(0)
     drawn = np.random.default_rng(seed).integers(len(by_sound), size=(_RESAMPLED, len(by_sound)))
-    low, high = np.percentile(by_sound[drawn].mean(1), (2.5, 97.5))
-    of_seeds = interval(values.mean(1))
-    if len(values) > 1 and of_seeds.high - of_seeds.low > high - low:
-        return of_seeds
-    return Interval(mean, float(low), float(high))
+    return _wider(values.mean(1), by_sound[drawn].mean(1))
+
+
+def balanced(targets: np.ndarray, predicted: np.ndarray, *, seed: int = 0) -> Interval:
+    """Balanced accuracy, the mean of the classes' recalls, with an interval as `over_sounds` has.
+
+    targets: (sounds,). predicted: (seeds, sounds). Sounds are drawn anew within each class.
+    """
+    right = np.atleast_2d(predicted) == np.asarray(targets)
+    members = [np.flatnonzero(targets == target) for target in np.unique(targets)]
+    rng, by_sound = np.random.default_rng(seed), right.mean(0)
+    recalls = [
+        by_sound[rng.choice(those, size=(_RESAMPLED, len(those)))].mean(1) for those in members
+    ]
+    of_seeds = np.mean([right[:, those].mean(1) for those in members], axis=0)
+    return _wider(of_seeds, np.mean(recalls, axis=0))
+
+
+def _wider(of_seeds: np.ndarray, drawn: np.ndarray) -> Interval:
+    """The wider of Student's interval of the seeds' means and the percentiles of drawn means."""
+    low, high = np.percentile(drawn, (2.5, 97.5))
+    student = interval(of_seeds)
+    if len(of_seeds) > 1 and student.high - student.low > high - low:
+        return student
+    return Interval(float(of_seeds.mean()), float(low), float(high))
 
 
 def share(hits: int, count: int) -> Interval:

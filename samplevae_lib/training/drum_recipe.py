@@ -122,14 +122,20 @@ def fits(dataset: Dataset, *, seed: int, recipe: Recipe) -> tuple[dict[str, Fit]
 
 
 def fit(
-    data: Sequence[np.ndarray], seed: int, *, name: str = "DrumNet", recipe: Recipe = RECIPE
+    data: Sequence[np.ndarray],
+    seed: int,
+    *,
+    name: str = "DrumNet",
+    recipe: Recipe = RECIPE,
+    **options: Any,
 ) -> Fit:
     """A DrumNet that has learnt from synthesised drums and goes on with these.
 
     data: levels and classes to learn from, and possibly some held out, as for `train_classifier`.
-    name: in `Recipe.channels`, which says how large it is.
+    name: in `Recipe.channels`, which says how large it is. options: what is to differ from
+    `Recipe.later`.
     """
-    begun = weights.named(FOLDER, name)
+    begun, options = weights.named(FOLDER, name), {**recipe.later, **options}
 
     def built() -> DrumNet:
         net = DrumNet(channels=recipe.channels[name])
@@ -137,7 +143,7 @@ def fit(
         net.began = f"here {begun.card['sha256'][:12]}"  # tells fits apart that began otherwise
         return net
 
-    return Fit.seeded(built, train_classifier, data, seed, vary=vary_levels, **recipe.later)
+    return Fit.seeded(built, train_classifier, data, seed, vary=vary_levels, **options)
 
 
 def _ship_classifier(dataset: Dataset, seed: int, recipe: Recipe) -> Path:
