@@ -13,7 +13,7 @@ import samplevae_lib as sv
 from samplevae_lib import settings
 from samplevae_lib.models.autoencoder import KINDS, Autoencoder
 from samplevae_lib.spectral import Spectrogram
-from samplevae_lib.training import cost, losses
+from samplevae_lib.training import classification, cost, losses
 
 pytestmark = pytest.mark.slow
 ITEMS = 2  # in the step that is measured; memory is counted up from it to a whole batch
@@ -73,6 +73,17 @@ def test_vaes_of_digits(kind, capsys):
     batch = (rows, torch.arange(ITEMS))
     whole = paper.batches[place]
     told(capsys, f"04 {kind}", model, losses.labelled, batch, items=400 * iterations, whole=whole)
+
+
+@pytest.mark.parametrize("kind", sv.models.classifiers.KINDS)
+def test_drum_classifiers(kind, capsys):
+    paper = settings.load("06", "paper")
+    widths = {"ResNet50": paper.width, "ResNeSt50": paper.width, "PANN CNN14": paper.thin_width}
+    model = sv.models.classifiers.classifier(kind, width=widths.get(kind, 1.0))
+    batch = (torch.randn(ITEMS, paper.heard_samples), torch.arange(ITEMS))
+    terms = classification.surprise(vary=classification.vary_waves)
+    items = 4400 * paper.epochs  # the thesis's drums
+    told(capsys, f"06 {kind}", model, terms, batch, items=items, whole=paper.batch)
 
 
 def test_deep_griffin_lim(capsys):

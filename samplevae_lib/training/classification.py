@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from samplevae_lib.training.loop import Batch, train_model
+from samplevae_lib.training.loop import Batch, Terms, train_model
 
 SILENT = -1.0  # the lowest level, 80 dB below the loudest; the loudest is at 1
 
@@ -48,6 +48,21 @@ def train_classifier(
     """
     rows, classes, *held = data
     drawn = _drawn(np.asarray(classes), balance, seed)
+    return train_model(
+        model, (rows[drawn], classes[drawn]), validation=held, seed=seed, checkpoint=checkpoint,
+        terms=surprise(mixed=mixed, smooth=smooth, vary=vary), weights={"classes": 1.0},
+        epochs=epochs, batch=batch, rate=rate, optimiser="adamw", options={"weight_decay": decay},
+        clip=5.0,
+    )  # fmt: skip
+
+
+def surprise(
+    *, mixed: float = 0.3, smooth: float = 0.05, vary: Callable[[Tensor], Tensor] | None = None
+) -> Terms:
+    """The cross-entropy of a batch of rows and classes; arguments as for `train_classifier`.
+
+    In evaluation rows are neither varied nor mixed, and labels not smoothed.
+    """
 
     def terms(model: nn.Module, some: Batch) -> dict[str, Tensor]:
         seen, wanted = some[0].float(), some[1]
@@ -59,11 +74,7 @@ def train_classifier(
         wanted = shares[:, None] * wanted + (1 - shares[:, None]) * wanted.roll(1, 0)
         return {"classes": F.cross_entropy(logits, wanted, label_smoothing=smooth)}
 
-    return train_model(
-        model, (rows[drawn], classes[drawn]), validation=held, seed=seed, checkpoint=checkpoint,
-        terms=terms, weights={"classes": 1.0}, epochs=epochs, batch=batch, rate=rate,
-        optimiser="adamw", options={"weight_decay": decay}, clip=5.0,
-    )  # fmt: skip
+    return terms
 
 
 def _drawn(classes: np.ndarray, balance: float, seed: int) -> np.ndarray:
