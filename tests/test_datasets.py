@@ -171,6 +171,15 @@ def test_samples_differ_by_seed_and_must_not_be_empty():
     assert len(ds.select([]).sample(3, seed=0)) == 0
 
 
+def test_a_strict_sample_refuses_a_class_that_is_too_small_and_gives_the_counts():
+    ds = dataset("a" * 30 + "b" * 12)
+    assert len(ds.sample(12, seed=0, strict=True)) == 24
+    with pytest.raises(
+        ValueError, match="13 sounds of each class are asked for; there are a 30, b 12"
+    ):
+        ds.sample(13, seed=0, strict=True)
+
+
 shares_of = st.lists(st.integers(1, 9), min_size=2, max_size=4).map(
     lambda parts: {f"part-{i}": part / sum(parts) for i, part in enumerate(parts)}
 )
