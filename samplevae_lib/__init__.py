@@ -13,7 +13,8 @@ __version__ = "0.1.0"
 
 _ROOMS = (
     "audio", "cache", "datasets", "experiment", "inversion", "metrics", "models", "paths",
-    "plots", "propagation", "sample_map", "settings", "spectral", "theses", "training", "widgets",
+    "plots", "propagation", "sample_map", "settings", "sorting", "spectral", "theses", "training",
+    "widgets",
 )  # fmt: skip
 
 

@@ -70,10 +70,36 @@ def spread(
     evidence = answers = _evidence(targets, np.asarray(known), classes, prior)
     if not 0 <= alpha < 1:
         raise ValueError(f"alpha is {alpha}: expected 0 or more, and less than 1")
-    ties = _ties(points, k)
+    graph = ties(points, k)
     for _ in range(iterations):
-        answers = alpha * (ties @ answers) + (1 - alpha) * evidence
+        answers = alpha * (graph @ answers) + (1 - alpha) * evidence
     return _shares(answers)
+
+
+def ties(points: np.ndarray, k: int) -> sparse.csr_array:
+    """How strongly neighbours are tied, the matrix of `spread`: (items, items), symmetric.
+
+    points: (items, dimensions). k: of how many neighbours; an item is tied to its own k nearest,
+    and to those that have it among theirs. D^-1/2 W D^-1/2 of the graph W with degrees D, in which
+    a tie weighs exp(−(distance / scale)²), the mean of both directions; an item's scale is the
+    distance to its k-th neighbour. (With the product of both items' scales, as in Zelnik-Manor and
+    Perona, NIPS 2004, an item beside a dense heap loses its ties.)
+
+    >>> import numpy as np
+    >>> ties(np.array([[0.0], [1.0], [8.0], [9.0]]), 1).toarray().round(3)
+    array([[0., 1., 0., 0.],
+           [1., 0., 0., 0.],
+           [0., 0., 0., 1.],
+           [0., 0., 1., 0.]])
+    """
+    distances, near = _nearest(points, k)
+    scale = np.where(distances[:, -1:] > 0, distances[:, -1:], 1)
+    weights = np.exp(-np.square(distances / scale)).ravel()
+    starts = np.arange(0, near.size + 1, k)
+    one_way = sparse.csr_array((weights, near.ravel(), starts), shape=(len(points), len(points)))
+    graph = (one_way + one_way.T) / 2
+    root = sparse.diags_array(1 / np.sqrt(graph.sum(1)))
+    return root @ graph @ root
 
 
 def labelled_mask(targets: np.ndarray, share: float, *, seed: int) -> np.ndarray:
@@ -137,23 +163,6 @@ def _nearest(pool: np.ndarray, k: int, asking: np.ndarray | None = None) -> tupl
     if not 1 <= k <= there:
         raise ValueError(f"k is {k} and there are {there} {kind} items: expected 1 ≤ k ≤ {there}")
     return NearestNeighbors(n_neighbors=k).fit(pool).kneighbors(asking)
-
-
-def _ties(points: np.ndarray, k: int) -> sparse.csr_array:
-    """D^-1/2 W D^-1/2 of the symmetric neighbour graph W with degrees D, (items, items).
-
-    Weights are exp(−(distance / scale)²), the mean of both directions; an item's scale is the
-    distance to its k-th neighbour. (With the product of both items' scales, as in Zelnik-Manor and
-    Perona, NIPS 2004, an item beside a dense heap loses its ties.)
-    """
-    distances, near = _nearest(points, k)
-    scale = np.where(distances[:, -1:] > 0, distances[:, -1:], 1)
-    weights = np.exp(-np.square(distances / scale)).ravel()
-    starts = np.arange(0, near.size + 1, k)
-    one_way = sparse.csr_array((weights, near.ravel(), starts), shape=(len(points), len(points)))
-    graph = (one_way + one_way.T) / 2
-    root = sparse.diags_array(1 / np.sqrt(graph.sum(1)))
-    return root @ graph @ root
 
 
 def _shares(sums: np.ndarray) -> np.ndarray:

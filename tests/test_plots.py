@@ -11,6 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samplevae_lib import plots
+from samplevae_lib.metrics import classification
+from samplevae_lib.plots.scatter import Latent
+from samplevae_lib.propagation import coverage_curve
 
 mpl.use("agg")
 import matplotlib.pyplot as plt
@@ -207,3 +210,134 @@ def test_a_figure_looks_the_same_whatever_the_callers_style():
         return np.asarray(drawn.canvas.buffer_rgba()).copy()
 
     assert np.array_equal(pixels("default"), pixels("dark_background"))
+
+
+# Classes.
+
+NAMES = ["kick", "snare", "hat"]
+TAKEN = np.array([[3, 1, 0], [0, 0, 0], [0, 1, 299]])
+
+
+def written(axes) -> dict[tuple[int, int], str]:
+    """Texts by row and column."""
+    return {text.get_position()[::-1]: text.get_text() for text in axes.texts}
+
+
+def ticks(axis) -> list[str]:
+    """The names along an axis, if they are shown."""
+    return [tick.label1.get_text() for tick in axis.get_major_ticks() if tick.label1.get_visible()]
+
+
+def test_confusions_are_in_percent_of_the_true_class_and_empty_where_there_are_none():
+    figure = plots.classes.confusions({"counts": TAKEN, "shares": TAKEN / 300}, NAMES)
+    for axes in figure.axes:
+        assert written(axes) == {(0, 0): "75", (0, 1): "25", (2, 2): "100"}
+        expected = [[0.75, 0.25, 0], [0, 0, 0], [0, 1 / 300, 299 / 300]]
+        np.testing.assert_allclose(axes.images[0].get_array(), expected)
+    assert {axes.images[0].get_clim() for axes in figure.axes} == {(0, 1)}
+    assert [text.get_color() for text in figure.axes[0].texts] == ["white", "black", "white"]
+
+
+def test_classes_are_named_at_the_left_and_below_with_their_sounds():
+    figure = plots.classes.confusions(dict.fromkeys("abcde", TAKEN), NAMES, columns=3)
+    figure.canvas.draw()
+    *shown, hidden = figure.axes
+    assert [axes.get_title() for axes in shown] == list("abcde")
+    assert not hidden.get_visible()
+    counted = ["kick (4)", "snare (0)", "hat (300)"]
+    assert [ticks(axes.yaxis) for axes in shown] == [counted, [], [], counted, []]
+    assert [ticks(axes.xaxis) for axes in shown] == [[], [], NAMES, NAMES, NAMES]
+    assert {tick.label1.get_rotation() for tick in shown[4].xaxis.get_major_ticks()} == {90}
+
+
+@pytest.mark.parametrize("other", [TAKEN * 2, np.eye(3)])
+def test_sounds_are_not_counted_where_panels_do_not_have_the_same(other):
+    figure = plots.classes.confusions({"one": other / other.sum(), "other": other}, NAMES)
+    figure.canvas.draw()
+    assert ticks(figure.axes[0].yaxis) == NAMES
+
+
+@pytest.mark.parametrize("matrix", [np.eye(2), -np.eye(3), np.full((3, 3), np.nan)])
+def test_a_matrix_that_does_not_fit_is_named(matrix):
+    told = rf"'net' has shape \({len(matrix)}, .*expected \(3, 3\) for 3 classes"
+    with pytest.raises(ValueError, match=told):
+        plots.classes.confusions({"net": matrix}, NAMES)
+
+
+def test_reliability_has_a_marker_and_a_bar_for_each_bin_and_a_diagonal():
+    sure = np.array([0.55, 0.65, 0.85, 0.85])
+    probabilities = np.stack([sure, 1 - sure], axis=1)
+    table = classification.calibration(probabilities, np.array([1, 0, 0, 1]))
+    figure = plots.classes.reliability({"one": table, "two": table})
+    assert [axes.get_title() for axes in figure.axes] == ["one", "two", "", ""]
+    for upper, lower in zip(figure.axes[:2], figure.axes[2:], strict=True):
+        assert np.array_equal(upper.lines[0].get_data(), [[0, 1], [0, 1]])
+        (markers,), (bars,) = upper.collections, lower.collections
+        np.testing.assert_allclose(markers.get_offsets(), [[0.55, 0], [0.65, 1], [0.85, 0.5]])
+        assert (markers.get_sizes() / markers.get_sizes()[0]).tolist() == pytest.approx([1, 1, 2])
+        tops = [segment[1] for segment in bars.get_segments()]
+        np.testing.assert_allclose(tops, [[0.55, 1], [0.65, 1], [0.85, 2]])
+        assert upper.get_xlim() == lower.get_xlim() == (-0.05, 1.05)
+        assert lower.get_ylim()[1] > 2
+
+
+def test_coverage_has_a_line_for_each_name_that_ends_in_a_marker():
+    sure = np.array([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7]])
+    curve = coverage_curve(sure, np.array([True, False, True]))
+    (axes,) = plots.classes.coverage({"net": curve, "always sure": curve.tail(1)}).axes
+    whole, last = axes.lines
+    np.testing.assert_allclose(whole.get_xydata(), [[1 / 3, 1], [2 / 3, 1], [1, 2 / 3]])
+    np.testing.assert_allclose(last.get_xydata(), [[1, 2 / 3]])
+    assert [line.get_markevery() for line in axes.lines] == [[-1], [-1]]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["net", "always sure"]
+
+
+# Maps.
+
+
+def spots(dimensions: int, labels: str) -> Latent:
+    rng = np.random.default_rng(dimensions)
+    return Latent(rng.normal(size=(len(labels), dimensions)), np.array(list(labels)))
+
+
+def test_maps_stand_flat_and_in_space_with_every_point_under_its_label():
+    latents = {"flat": spots(2, "babac"), "space": spots(3, "cab"), "few": spots(2, "cc")}
+    figure = plots.scatter.maps(latents, columns=2)
+    assert [axes.name for axes in figure.axes] == ["rectilinear", "3d", "rectilinear"]
+    assert [axes.get_title() for axes in figure.axes] == list(latents)
+    for axes, latent in zip(figure.axes, latents.values(), strict=True):
+        for line, label in zip(axes.lines, "abc", strict=True):
+            at = line.get_data_3d() if axes.name == "3d" else line.get_data()
+            assert np.array_equal(np.transpose(at), latent.points[latent.labels == label])
+    figure.canvas.draw()
+
+
+def test_maps_share_one_legend_and_one_look_of_each_label_and_carry_no_numbers():
+    figure = plots.scatter.maps({"one": spots(2, "abc"), "other": spots(3, "ca")})
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b", "c"]
+    assert all(axes.get_legend() is None for axes in figure.axes)
+    looks = [[(line.get_color(), line.get_marker()) for line in a.lines] for a in figure.axes]
+    assert looks[0] == looks[1]
+    assert len(set(looks[0])) == 3
+    for axes in figure.axes:
+        assert len(axes.get_xticks()) == len(axes.get_yticks()) == 0
+    assert len(figure.axes[1].get_zticks()) == 0
+
+
+def test_labels_that_few_points_have_lie_on_top():
+    (axes,) = plots.scatter.maps({"one": spots(2, "abbccc")}).axes
+    few, some, many = (line.get_zorder() for line in axes.lines)
+    assert few > some > many
+
+
+def test_markers_can_be_seen_without_an_edge():
+    assert set(plots.MARKERS) <= set(mpl.lines.Line2D.filled_markers)
+    assert len(set(plots.MARKERS)) == 10
+
+
+@pytest.mark.parametrize("dimensions", [1, 4])
+def test_points_in_no_plane_and_no_space_are_refused(dimensions):
+    told = rf"'net' has points \(2, {dimensions}\): expected \(items, 2\) or \(items, 3\)"
+    with pytest.raises(ValueError, match=told):
+        plots.scatter.maps({"net": spots(dimensions, "ab")})

@@ -1,7 +1,8 @@
 """Figures in one style, colour-blind safe. Every function returns a figure and saves nothing.
 
 Here are the style, sounds with their mel spectrograms, and the grid that figures of many parts
-share. The rooms beside it: `waveforms`, `spectrograms`, `scatter` (latent spaces), `curves`.
+share. The rooms beside it: `waveforms`, `spectrograms`, `scatter` (latent spaces), `curves`,
+`classes` (what classifiers tell apart).
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__getattr__ = on_first_use(__name__, "curves", "scatter", "spectrograms", "waveforms")
+__getattr__ = on_first_use(__name__, "classes", "curves", "scatter", "spectrograms", "waveforms")
 
 # Okabe and Ito (2008): told apart with any kind of colour vision.
 COLOURS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442",
 )  # fmt: skip
 MAP = "magma"  # even in lightness, so it also reads in grey
-MARKERS = (">", ".", "*", "s", "^", "d", "v", "x", "+", "P")
+MARKERS = (">", ".", "*", "s", "^", "d", "v", "X", "P", "<")  # filled: they are drawn without edge
 _STYLE = {
     "figure.dpi": 110,
     "figure.constrained_layout.use": True,

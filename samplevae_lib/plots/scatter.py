@@ -1,8 +1,8 @@
-"""Scatter plots of two-dimensional latent spaces, alone, with a path, or beside decoded signals."""
+"""Scatter plots of latent spaces and maps, alone, with a path, or beside decoded signals."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_SMALL = "os^vD<P>"  # of about the same weight even where they are small
+
 
 class Latent(NamedTuple):
-    """Points (items, 2) and the label of each of them, (items,)."""
+    """Points (items, 2), or (items, 3) for `maps`, and the label of each of them, (items,)."""
 
     points: np.ndarray
     labels: np.ndarray
@@ -39,6 +41,30 @@ def scatters(latents: Mapping[str, Latent], *, columns: int = 4) -> Figure:
         _draw(axis, latent)
         axis.set_title(title)
     panels[0, 0].legend(fontsize=8, markerscale=1.5, handletextpad=0.2)
+    return figure
+
+
+@styled
+def maps(latents: Mapping[str, Latent], *, columns: int = 4) -> Figure:
+    """A map for each latent under its name, flat or in space, with one legend for all of them.
+
+    What lies near is alike, but coordinates mean nothing: a map has one scale for all directions
+    and no numbers. Labels that few have lie on top. columns: how many stand beside each other.
+    """
+    import matplotlib.pyplot as plt
+
+    kinds = np.unique(np.concatenate([latent.labels for latent in latents.values()]))
+    columns = min(columns, len(latents))
+    rows = -(-len(latents) // columns)
+    figure = plt.figure(figsize=(2.3 * columns, 2.4 * rows + 0.3))
+    for place, (title, latent) in enumerate(latents.items(), start=1):
+        axes = _bare(figure, (rows, columns, place), title, latent.points.shape)
+        _points(axes, latent, kinds, marks=_SMALL, size=2.5)
+        axes.set_aspect("equal", adjustable="datalim")
+    figure.legend(
+        *axes.get_legend_handles_labels(), loc="outside lower center",
+        ncols=min(len(kinds), 2 * columns), markerscale=2.5, handletextpad=0.1,
+    )  # fmt: skip
     return figure
 
 
@@ -111,15 +137,39 @@ def glyphs(latents: Mapping[str, Latent], *, columns: int = 2) -> Figure:
 
 
 def _draw(axes: Axes, latent: Latent) -> None:
-    """Points with a colour and a marker for each label."""
-    for position, label in enumerate(dict.fromkeys(latent.labels)):
-        chosen = latent.points[latent.labels == label]
-        axes.plot(
-            *chosen.T, MARKERS[position % len(MARKERS)], markersize=3.5, alpha=0.7,
-            color=COLOURS[position % len(COLOURS)], markeredgewidth=0, label=str(label),
-        )  # fmt: skip
+    """Points on axes with names and numbers."""
+    _points(axes, latent, list(dict.fromkeys(latent.labels)))
     axes.set(xlabel="z₁", ylabel="z₂")
     axes.locator_params(nbins=4)  # a small latent has long numbers, which would meet
+
+
+def _points(
+    axes: Axes, latent: Latent, kinds: Sequence, *, marks: Sequence[str] = MARKERS,
+    size: float = 3.5,
+) -> None:  # fmt: skip
+    """Points with a colour and a marker for each kind of label; those of many lie below."""
+    for position, kind in enumerate(kinds):
+        chosen = latent.points[latent.labels == kind]
+        axes.plot(
+            *chosen.T, marks[position % len(marks)], markersize=size, alpha=0.7,
+            color=COLOURS[position % len(COLOURS)], markeredgewidth=0, label=str(kind),
+            zorder=2 + 1 / (1 + len(chosen)),
+        )  # fmt: skip
+
+
+def _bare(figure: Figure, place: tuple[int, ...], title: str, shape: tuple[int, ...]) -> Axes:
+    """Axes on grey without numbers, for points of this shape, in two or three dimensions."""
+    if shape[1:] not in ((2,), (3,)):
+        raise ValueError(f"{title!r} has points {shape}: expected (items, 2) or (items, 3)")
+    axes = figure.add_subplot(*place, projection="3d" if shape[1] == 3 else None)
+    axes.set(title=title, xticks=[], yticks=[], facecolor="0.96")
+    axes.spines[:].set_visible(False)
+    if shape[1] == 3:
+        axes.set(zticks=[], facecolor="none")
+        axes.set_box_aspect((1, 1, 1), zoom=1.1)  # or it keeps room for the numbers
+        for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
+            axis.line.set_color("0.8")
+    return axes
 
 
 def _pair(axes: np.ndarray, pair: Pair, label: str) -> None:

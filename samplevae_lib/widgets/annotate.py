@@ -16,6 +16,7 @@ import numpy as np
 from soundfile import LibsndfileError
 
 from samplevae_lib import audio, plots
+from samplevae_lib.propagation import ties
 from samplevae_lib.widgets import page
 
 _COLOURS = (*plots.COLOURS, "#999999")  # one for each class, of which there are as many as keys
@@ -131,23 +132,13 @@ def _button(key: object, text: str, mark: str = "") -> str:
 
 
 def _edges(points: np.ndarray, neighbours: int) -> tuple[np.ndarray, np.ndarray]:
-    """The symmetric, normalised graph of neighbours: both ends of each edge, and its weight.
-
-    A neighbour counts as a Gaussian of its distance, as wide as the furthest one is away. Ends:
-    (2, edges), the lower first.
-    """
-    from scipy.sparse import coo_array, triu
-    from sklearn.neighbors import NearestNeighbors
+    """Both ends of each tie between neighbours, (2, edges), the lower first, and its weight."""
+    from scipy.sparse import triu
 
     if neighbours < 1:
         raise ValueError(f"neighbours is {neighbours}: expected 1 or more")
-    count = min(neighbours, len(points) - 1)
-    distance, other = NearestNeighbors(n_neighbors=count).fit(points).kneighbors()
-    width = np.where(distance[:, -1:] > 0, distance[:, -1:], 1.0)  # 0 where all lie on one spot
-    ends = np.repeat(np.arange(len(points)), count), other.ravel()
-    near = coo_array((np.exp(-((distance / width) ** 2)).ravel(), ends), shape=(len(points),) * 2)
-    both, degree = triu(near + near.T).tocoo(), near.sum(axis=0) + near.sum(axis=1)
-    return np.stack(both.coords), both.data / np.sqrt(degree[both.row] * degree[both.col])
+    graph = triu(ties(points, min(neighbours, len(points) - 1))).tocoo()
+    return np.stack(graph.coords), graph.data
 
 
 def _wave(clip: np.ndarray) -> str:
