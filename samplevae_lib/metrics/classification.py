@@ -44,6 +44,8 @@ def over_sounds(values: np.ndarray, *, seed: int = 0) -> Interval:
     drawn with replacement. One row gives the second. seed: of the drawing.
     """
     values = np.atleast_2d(np.asarray(values, dtype=np.float64))
+    if values.ndim != 2 or not values.size or not np.isfinite(values).all():
+        raise ValueError(f"values of shape {values.shape}: expected finite ones (seeds, sounds)")
     by_sound = values.mean(0)
     drawn = np.random.default_rng(seed).integers(len(by_sound), size=(_RESAMPLED, len(by_sound)))
     return _wider(values.mean(1), by_sound[drawn].mean(1))
@@ -54,7 +56,10 @@ def balanced(targets: np.ndarray, predicted: np.ndarray, *, seed: int = 0) -> In
 
     targets: (sounds,). predicted: (seeds, sounds). Sounds are drawn anew within each class.
     """
-    right = np.atleast_2d(predicted) == np.asarray(targets)
+    targets, predicted = np.asarray(targets), np.atleast_2d(predicted)
+    for row in predicted:
+        _like(targets, row)
+    right = predicted == targets
     members = [np.flatnonzero(targets == target) for target in np.unique(targets)]
     rng, by_sound = np.random.default_rng(seed), right.mean(0)
     recalls = [
@@ -94,9 +99,13 @@ def calibration(probabilities: np.ndarray, targets: np.ndarray, *, bins: int = 1
     "sounds", how many.
     """
     sure = probabilities.max(1)
-    right = probabilities.argmax(1) == np.asarray(targets)
+    targets, told = _like(targets, probabilities.argmax(1))
+    if targets.dtype.kind not in "iu":
+        raise ValueError(f"targets must be positions of classes, not {targets.dtype}")
+    if not np.isfinite(sure).all():
+        raise ValueError("probabilities hold NaN or infinite values: expected 0 … 1")
     place = np.minimum((sure * bins).astype(int), bins - 1)
-    frame = pd.DataFrame({"sure": sure, "right": right, "sounds": 1}).groupby(place)
+    frame = pd.DataFrame({"sure": sure, "right": targets == told, "sounds": 1}).groupby(place)
     return frame.agg({"sure": "mean", "right": "mean", "sounds": "sum"})
 
 
