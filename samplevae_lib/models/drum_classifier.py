@@ -2,8 +2,8 @@
 
 A `DrumNet` is a residual network (He et al., CVPR 2016) of a few layers. It sees the first second
 of a sound twice, in bands that are evenly spread over the octaves: through a short window, sharp in
-time, and through a long one, sharp in pitch, for kicks and toms differ by little else. Three of
-them are asked together. `training.drum_recipe` is how they are trained.
+time, and through a long one, sharp in pitch, for kicks and toms differ by little else. Several are
+asked together. `training.drum_recipe` is how they are trained.
 """
 
 from __future__ import annotations

@@ -39,10 +39,11 @@ def train_classifier(
     """Fit a classifier; returns the history, a row an epoch, with cross-entropies in nats.
 
     model: rows (batch, …) → logits (batch, classes). data: rows and classes (int64) to learn from,
-    then rows and classes held out. epochs: how many times as many rows are seen as there are.
-    batch: rows a step. rate, decay: of AdamW. mixed: the parameter of the Beta distribution of the
-    shares in which two rows are mixed; 0 for none. balance: 0 draws every row equally often, 1
-    every class. smooth: of the labels, the share that all classes have (Szegedy et al. 2016).
+    then rows and classes held out. epochs: how often all rows are seen, those of rare classes
+    several times in each. batch: rows a step. rate, decay: of AdamW. mixed: the parameter of the
+    Beta distribution of the shares in which two rows are mixed; 0 for none. balance: 0 draws every
+    row equally often, 1 every class. smooth: of the labels, the share that all classes have
+    (Szegedy et al. 2016).
     vary: changes the rows of a batch at random. seed: of all chance. checkpoint: a folder from
     which a killed training goes on.
     """
@@ -113,7 +114,7 @@ def vary_levels(levels: Tensor) -> Tensor:
 
 
 def _stretched(levels: Tensor) -> Tensor:
-    """Durations by a quarter of an octave, pitches by a band or so, the onset by up to 40 ms."""
+    """Durations by a quarter of an octave, pitches by a band or so, the onset by up to 20 ms."""
     count = len(levels)
     longer, higher = 2 ** (0.26 * torch.randn(count)), 0.026 * torch.randn(count)
     later, zero = 0.06 * torch.rand(count) - 0.02, torch.zeros(count)

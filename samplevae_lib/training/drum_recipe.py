@@ -169,7 +169,7 @@ def _ship_classifier(dataset: Dataset, seed: int, recipe: Recipe) -> Path:
         "temperature": temperature(logits, dataset.targets), "classes": CLASSES,
         "names": dataset.names.tolist(), "labels": dataset.labels.tolist(),
         "source": dataset.source, "fingerprint": dataset.fingerprint, "seed": seed,
-        "commit": provenance.commit(), "machine": provenance.machine(),
+        "commit": provenance.commit(),
         "seconds": sum(one.seconds for one in done.values()),
     }  # fmt: skip
     return weights.write(FOLDER, NAME, arrays, card, half=True).file
