@@ -13,17 +13,19 @@ import torch
 from scipy.signal import correlate2d
 from torch.nn import functional as F
 
-from samplevae_lib import models, theses
+from samplevae_lib import models, paths, theses, weights
 from samplevae_lib.models import classifiers
 from samplevae_lib.models.classifiers import (
     KINDS,
     MEL,
     WeightsFileError,
+    begin,
     classifier,
     load_published,
 )
 from samplevae_lib.models.cnn14 import Cnn14, ConvBlock
 from samplevae_lib.models.resnet import Bottleneck, ResNet, SplitAttention, thinned
+from samplevae_lib.training.fits import layers_of
 
 PRETRAINED = ("ResNet50", "ResNeSt50", "PANN CNN14")
 SPECTRAL = tuple(kind for kind in KINDS if kind != "CNN raw")
@@ -550,3 +552,51 @@ def test_a_file_that_is_not_there_or_no_file_is_refused(tmp_path):
     assert "can't be read: Is a directory" in refused(model, tmp_path)
     (tmp_path / "page.pth").write_text("<html>not found</html>")
     assert "is cut short or damaged" in refused(model, tmp_path / "page.pth")
+
+
+# What a network begins with.
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> str:
+    """What `begin` calls the weights that come with the project, here for a narrow ResNet50."""
+    monkeypatch.setenv("SAMPLEVAE_ROOT", str(tmp_path))
+    torch.manual_seed(1)
+    tensors = classifier("ResNet50", width=1 / 16).state_dict()
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    made = weights.write("classifiers", "ResNet50", arrays, {})
+    return f"here {made.card['sha256'][:12]}"
+
+
+def test_a_network_begins_with_what_comes_for_its_width_or_as_is_asked(here):
+    model, blank = small("ResNet50"), small("ResNet50")
+    assert begin(model) == begin(model, "here") == model.began == here
+    kept = weights.named("classifiers", "ResNet50").arrays()
+    assert all(np.array_equal(t, kept[name]) for name, t in model.state_dict().items())
+    assert begin(blank, "nothing") == "nothing"
+    assert layers_of(model) != layers_of(blank)  # by which fits are told apart
+    with pytest.raises(ValueError, match="one of auto, published, here, nothing, not 'x'"):
+        begin(model, "x")
+
+
+@pytest.mark.parametrize("options", [{"width": 1 / 8}, {"classes": 5}, {"kind": "PANN CNN14"}])
+def test_a_network_of_another_size_begins_with_nothing(here, options):
+    model = small(**{"kind": "ResNet50", **options})
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    assert begin(model) == model.began == "nothing"
+    for start in ("here", "published"):
+        with pytest.raises(WeightsFileError, match=f"{model.kind} of width .* is '{start}'"):
+            begin(model, start)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_a_published_file_comes_first_and_a_damaged_one_is_not_passed_over(resnet, here):
+    content, path = stored("ResNet50"), paths.data() / "published" / "resnet50-0676ba61.pth"
+    path.parent.mkdir(parents=True)
+    written(path, content)
+    assert re.fullmatch("published [0-9a-f]{12}", begin(resnet))
+    assert torch.equal(resnet.network.bn1.running_var, content["bn1.running_var"])
+    assert begin(small("ResNet50")) == here
+    path.write_bytes(b"")
+    with pytest.raises(WeightsFileError, match=r"resnet50-0676ba61\.pth is cut short or damaged"):
+        begin(resnet)

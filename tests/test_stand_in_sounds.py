@@ -16,7 +16,7 @@ from scipy.signal import butter, sosfiltfilt
 from samplevae_lib import datasets
 from samplevae_lib.datasets.dataset import Clip
 from samplevae_lib.datasets.stand_ins import drums, notes
-from samplevae_lib.datasets.stand_ins.drums import drum_clips
+from samplevae_lib.datasets.stand_ins.drums import drum_clips, wide_clips
 from samplevae_lib.datasets.stand_ins.notes import FAMILIES, note_clips
 from samplevae_lib.datasets.stand_ins.synthesis import Panel, generator, maker_of
 
@@ -149,7 +149,8 @@ def test_keys_too_high_for_the_rate_are_not_played():
 
 
 @pytest.mark.parametrize(
-    ("make", "count"), [(drum_clips, "per_class"), (short_notes, "per_family")]
+    ("make", "count"),
+    [(drum_clips, "per_class"), (wide_clips, "per_class"), (short_notes, "per_family")],
 )
 def test_a_seed_fixes_every_sample_and_another_changes_every_clip(make, count):
     first, again, other = (
@@ -161,7 +162,8 @@ def test_a_seed_fixes_every_sample_and_another_changes_every_clip(make, count):
 
 
 @pytest.mark.parametrize(
-    ("make", "count"), [(drum_clips, "per_class"), (short_notes, "per_family")]
+    ("make", "count"),
+    [(drum_clips, "per_class"), (wide_clips, "per_class"), (short_notes, "per_family")],
 )
 def test_a_larger_set_begins_with_the_smaller_one(make, count):
     few, many = (list(make(sample_rate=8000, seed=5, **{count: n})) for n in (2, 5))
@@ -177,10 +179,23 @@ def test_no_clip_is_broken(hits, played):
 @given(rate=st.integers(8000, 48000), seed=st.integers(0, 2**63 - 1))
 def test_no_rate_and_no_seed_break_a_clip(rate, seed):
     clips = list(drum_clips(per_class=1, sample_rate=rate, seed=seed))
+    clips += wide_clips(per_class=1, sample_rate=rate, seed=seed)
     clips += note_clips(per_family=1, sample_rate=rate, seed=seed, seconds=0.5)
-    assert len(clips) == len(SECONDS) + len(NOTE_FAMILIES)
+    assert len(clips) == 2 * len(SECONDS) + len(NOTE_FAMILIES)
     for clip in clips:
         check_healthy(clip)
+
+
+def test_wide_clips_come_from_a_machine_each():
+    wide = list(wide_clips(per_class=5, sample_rate=RATE, seed=0))
+    assert Counter(clip.label for clip in wide) == dict.fromkeys(SECONDS, 5)
+    assert len({clip.name for clip in wide}) == len({clip.group for clip in wide}) == len(wide)
+
+
+def test_wider_ranges_reach_further_on_both_sides_and_what_is_fixed_stays():
+    metal = drums.Metal(24, (2500, 6000), (0.06, 0.3), tilt=(0.3, 1))
+    wider = drums.Metal(24, (1250, 12000), (0.03, 0.6), tilt=(-0.7, 2))
+    assert drums._wider(metal, 2.0) == wider
 
 
 def test_drums_begin_at_once_and_end_in_silence(hits):
