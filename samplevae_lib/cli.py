@@ -76,7 +76,7 @@ def _weights(options: argparse.Namespace) -> int:
         chosen[notebook].append(weights.file_name(name) if name else "all")
     if vocoders := chosen.pop("vocoders", None):
         _ship_vocoders(vocoders, options)
-    for name in chosen.pop("classifiers", []):
+    for name in chosen.pop("synthesised", []) + chosen.pop("classifiers", []):
         print(drum_recipe.ship(name, data=options.data, seed=options.seed))
     status = 0
     for notebook, names in chosen.items():

@@ -564,14 +564,14 @@ def here(tmp_path, monkeypatch) -> str:
     torch.manual_seed(1)
     tensors = classifier("ResNet50", width=1 / 16).state_dict()
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-    made = weights.write("classifiers", "ResNet50", arrays, {})
+    made = weights.write(classifiers.FOLDER, "ResNet50", arrays, {})
     return f"here {made.card['sha256'][:12]}"
 
 
 def test_a_network_begins_with_what_comes_for_its_width_or_as_is_asked(here):
     model, blank = small("ResNet50"), small("ResNet50")
     assert begin(model) == begin(model, "here") == model.began == here
-    kept = weights.named("classifiers", "ResNet50").arrays()
+    kept = weights.named(classifiers.FOLDER, "ResNet50").arrays()
     assert all(np.array_equal(t, kept[name]) for name, t in model.state_dict().items())
     assert begin(blank, "nothing") == "nothing"
     assert layers_of(model) != layers_of(blank)  # by which fits are told apart

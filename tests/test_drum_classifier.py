@@ -131,7 +131,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("SAMPLEVAE_DATA", str(made / "data"))
         patch.setattr(torch, "get_num_threads", lambda: 1)  # so many processes would train
         patch.setattr(drum_recipe, "drums", lambda **_: few())
-        with pytest.raises(WeightsError, match=r"no drumnet: .*weights classifiers/DrumNet\)"):
+        with pytest.raises(WeightsError, match=r"no drumnet: .*weights synthesised/DrumNet\)"):
             ship("drum_classifier", data="stand-in", recipe=TINY)
         assert ship("DrumNet", recipe=TINY).is_file()
         assert ship("drum_classifier", data="stand-in", recipe=TINY).is_file()
@@ -190,7 +190,7 @@ def test_the_networks_of_a_fold_never_hear_its_machines(shipped):
 
 def test_a_network_begins_with_the_first_and_the_same_seed_gives_what_is_shipped(shipped, tmp_path):
     wanted, _ = drum_recipe.fits(few(), seed=0, recipe=TINY)
-    one, begun = wanted["fold-1-0"], weights.named("classifiers", "DrumNet")
+    one, begun = wanted["fold-1-0"], weights.named("synthesised", "DrumNet")
     before, kept = begun.arrays(), weights.named("classifiers", "fold-1-0").arrays()
     assert one.model.began == f"here {begun.card['sha256'][:12]}"
     for name, tensor in one.model.state_dict().items():

@@ -24,7 +24,7 @@ MEL = Spectrogram(
     kind="mel", sample_rate=32000, n_fft=1024, hop=320, power=2, n_mels=MELS, fmin=50, fmax=14000
 )
 FILLS = ("pad", "repeat")
-FOLDER = "classifiers"  # below data/weights
+FOLDER = "synthesised"  # below data/weights: what networks learnt from synthesised drums
 SMALL = (16, 32, 32, 64)  # channels of the small networks, whose layers the thesis leaves open
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # means and deviations of the colours
 PUBLISHED = {

@@ -1,6 +1,6 @@
-"""How the classifiers are trained that come with the project, in `data/weights/classifiers/`.
+"""How the classifiers are trained that come with the project.
 
-`python -m samplevae_lib weights classifiers/ResNet50` teaches a network of thesis M, made narrow,
+`python -m samplevae_lib weights synthesised/ResNet50` teaches a network of thesis M, made narrow,
 to tell synthesised drums of many kinds apart: what it knows before it hears a recorded one.
 `… weights classifiers/drum_classifier` makes the classifier that others measure with: DrumNets that
 begin like this and then learn from recorded drums.
@@ -17,10 +17,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from samplevae_lib import audio, datasets, models, paths, provenance, weights
+from samplevae_lib import audio, datasets, models, provenance, weights
 from samplevae_lib.datasets import Dataset
 from samplevae_lib.datasets.stand_ins.drums import wide_clips
 from samplevae_lib.models import classifiers, drum_classifier
+from samplevae_lib.models.classifiers import FOLDER as BEGUN
 from samplevae_lib.models.drum_classifier import CLASSES, FOLDER, NAME, SAMPLE_RATE, DrumNet
 from samplevae_lib.training.classification import train_classifier, vary_levels, vary_waves
 from samplevae_lib.training.fits import Fit, Plan, fit_all
@@ -76,8 +77,8 @@ def ship(name: str, *, data: str = "auto", seed: int = 0, recipe: Recipe = RECIP
         raise ValueError(f"no classifier {name!r}; there are {', '.join(known.values())}")
     if known[file] == NAME:
         return _ship_classifier(drums(data=data, seed=seed), seed, recipe)
-    fit_all({file: first_fit(known[file], seed=seed, recipe=recipe)}, _plan([file], []))
-    return paths.weights() / FOLDER / f"{file}.safetensors"
+    fit_all({file: first_fit(known[file], seed=seed, recipe=recipe)}, _plan(BEGUN, [file], []))
+    return weights.named(BEGUN, file).file
 
 
 def first_fit(name: str, *, seed: int, recipe: Recipe) -> Fit:
@@ -135,7 +136,7 @@ def fit(
     name: in `Recipe.channels`, which says how large it is. options: what is to differ from
     `Recipe.later`.
     """
-    begun, options = weights.named(FOLDER, name), {**recipe.later, **options}
+    begun, options = weights.named(BEGUN, name), {**recipe.later, **options}
 
     def built() -> DrumNet:
         net = DrumNet(channels=recipe.channels[name])
@@ -149,7 +150,7 @@ def fit(
 def _ship_classifier(dataset: Dataset, seed: int, recipe: Recipe) -> Path:
     """Train all networks, find temperature and embedding, and write both with their card."""
     wanted, folds = fits(dataset, seed=seed, recipe=recipe)
-    done = fit_all(wanted, _plan(list(wanted), [dataset]))
+    done = fit_all(wanted, _plan(FOLDER, list(wanted), [dataset]))
     groups = [np.unique(fold.groups).tolist() for fold in folds]
     members = range(recipe.members)
     logits = np.zeros((recipe.members, len(dataset), len(CLASSES)))
@@ -198,14 +199,14 @@ def _principal(fed: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     return centre, axes[:size].T
 
 
-def _plan(names: Sequence[str], used: Sequence[Dataset]) -> Plan:
-    """Train these anew and ship them."""
+def _plan(folder: str, names: Sequence[str], used: Sequence[Dataset]) -> Plan:
+    """Train these anew and keep them in a folder below data/weights."""
     origin = {
-        "notebook": FOLDER, "profile": "reference", "commit": provenance.commit(),
+        "notebook": folder, "profile": "reference", "commit": provenance.commit(),
         "data": [
             {"name": each.name, "source": each.source, "sounds": len(each)}
             | {"fingerprint": each.fingerprint}
             for each in used
         ],
     }  # fmt: skip
-    return Plan(FOLDER, origin, torch.get_num_threads(), refit=tuple(names), ship=True, half=True)
+    return Plan(folder, origin, torch.get_num_threads(), refit=tuple(names), ship=True, half=True)
