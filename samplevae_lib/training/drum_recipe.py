@@ -32,11 +32,10 @@ class Recipe:
     """Sizes and lengths.
 
     widths: of thesis M's three large networks. channels: of DrumNets: of the classifier's, and of
-    one half as large for comparisons. synthesised, held_out: sounds
-    a class that networks learn from first, and are judged by. first, later: how they learn from
-    these and from recordings (arguments of `train_classifier`). folds: parts of the drum machines;
-    members: networks that are asked together, which never hear one of the parts, or hear all.
-    size: values of an embedding.
+    one half as large for comparisons. synthesised, held_out: sounds a class that networks learn
+    from first, and are judged by. first, later: how they learn from these and from recordings
+    (arguments of `train_classifier`). folds: parts of the drum machines; members: networks that are
+    asked together, which never hear one of the parts, or hear all. size: values of an embedding.
     """
 
     widths: Mapping[str, float]
