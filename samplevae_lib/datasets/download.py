@@ -226,9 +226,13 @@ def _check_unpacked(packed: Path, fresh: Path, lacking: tuple[manifest.Entry, ..
 
 
 class _Tar(tarfile.TarFile):
-    """A tar that the standard library keeps from writing outside of the folder it is given."""
+    """A tar that the standard library, too, keeps from writing outside of the folder it is given.
 
-    extraction_filter = staticmethod(tarfile.data_filter)
+    Python 3.11.2, which Debian 12 has, can't do that yet; `_files` and `_chosen` check all the same.
+    """
+
+    if hasattr(tarfile, "data_filter"):
+        extraction_filter = staticmethod(tarfile.data_filter)
 
 
 def extract(
