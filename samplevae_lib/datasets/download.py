@@ -228,7 +228,7 @@ def _check_unpacked(packed: Path, fresh: Path, lacking: tuple[manifest.Entry, ..
 class _Tar(tarfile.TarFile):
     """A tar that the standard library, too, keeps from writing outside of the folder it is given.
 
-    Python 3.11.2, which Debian 12 has, can't do that yet; `_files` and `_chosen` check all the same.
+    Python 3.11.2, that of Debian 12, can't do that yet; `_files` and `_chosen` check anyway.
     """
 
     if hasattr(tarfile, "data_filter"):
