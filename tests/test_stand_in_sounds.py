@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.signal import butter, sosfiltfilt
 
@@ -177,6 +177,7 @@ def test_no_clip_is_broken(hits, played):
 
 @settings(max_examples=8, deadline=None)
 @given(rate=st.integers(8000, 48000), seed=st.integers(0, 2**63 - 1))
+@example(rate=8000, seed=12218)  # all partials of a crash lie above what the rate holds
 def test_no_rate_and_no_seed_break_a_clip(rate, seed):
     clips = list(drum_clips(per_class=1, sample_rate=rate, seed=seed))
     clips += wide_clips(per_class=1, sample_rate=rate, seed=seed)

@@ -139,6 +139,8 @@ class Metal:
     def sound(self, hit: _Hit, t: np.ndarray, seconds: float) -> np.ndarray:
         lowest = min(hit.hertz(self.lowest), 0.15 * hit.rate)  # low rates must hold some, too
         hertz = lowest * (_HIGHEST_METAL / lowest) ** hit.panel.home.random(self.partials)
+        # Where a low rate holds none of them, the lowest is brought down to what it holds.
+        hertz[hertz.argmin()] = min(hertz.min(), synthesis.REACH * hit.rate)
         levels = hit.panel.home.exponential(size=self.partials)
         levels *= (hertz / 5000) ** hit.panel.knob(self.tilt)
         falls = seconds * np.minimum(1, (3000 / hertz) ** 0.4)
