@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from samplevae_lib import on_first_use
 
 __getattr__ = on_first_use(
-    __name__, "autoencoder", "classifiers", "cnn14", "drum_classifier", "resnet", "tables", "vae"
-)
+    __name__, "autoencoder", "classifiers", "cnn14", "drum_classifier", "inception", "published",
+    "resnet", "tables", "vae",
+)  # fmt: skip
 
 
 def load(name: str) -> Any:

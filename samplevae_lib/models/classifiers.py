@@ -14,9 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from samplevae_lib import paths, weights
+from samplevae_lib import weights
 from samplevae_lib.files import sha256
+from samplevae_lib.models import published
 from samplevae_lib.models.cnn14 import MELS, Cnn14
+from samplevae_lib.models.published import WeightsFileError
 from samplevae_lib.models.resnet import ResNet, convolution, thinned
 from samplevae_lib.spectral import FLOOR_DB, Spectrogram, decibels
 
@@ -32,10 +34,6 @@ PUBLISHED = {
     "ResNeSt50": "its authors' resnest50-528c19ca.pth",
     "PANN CNN14": "its authors' Cnn14_mAP=0.431.pth",
 }
-
-
-class WeightsFileError(ValueError):
-    """A file of published weights that can't be used; says which, why and what to do."""
 
 
 class SmallCNN(nn.Module):
@@ -198,7 +196,7 @@ def _begin_published(model: AudioClassifier) -> str:
     """Found and taken, if the model has the published width; else ""."""
     if model.kind not in PUBLISHED or model.width != 1:
         return ""
-    path = paths.data() / "published" / PUBLISHED[model.kind].split()[-1]
+    path = published.place(PUBLISHED[model.kind].split()[-1])
     if not path.is_file():
         return ""
     load_published(model, path)
@@ -229,43 +227,5 @@ def load_published(model: AudioClassifier, path: str | os.PathLike) -> None:
         raise WeightsFileError(f"{path}: weights are published for {known}, not for {model.kind}")
     # CNN14's file also holds the matrices by which its spectrograms are made.
     left_out = (f"{model.network.HEAD}.", "spectrogram_extractor.", "logmel_extractor.")
-    own, (loaded, refused) = model.network.state_dict(), _tensors(path)
-    needed, found = (
-        {name: tensor for name, tensor in side.items() if not name.startswith(left_out)}
-        for side in (own, loaded)
-    )
-    if reason := refused or _difference(needed, found):
-        takes = f"a {model.kind} of width 1 takes {PUBLISHED[model.kind]}"
-        raise WeightsFileError(f"{path} {reason}; {takes}")
-    model.network.load_state_dict({**own, **found})
-
-
-def _tensors(path: str | os.PathLike) -> tuple[dict[str, Tensor], str]:
-    """A file's tensors by their names, or why there are none."""
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        return {}, f"can't be read: {error.strerror}"
-    except Exception as error:  # what a damaged file raises can be anything
-        if "GLOBAL" in str(error):
-            return {}, "holds code or objects beside tensors, which are never loaded"
-        return {}, f"is cut short or damaged ({type(error).__name__})"
-    loaded = loaded.get("model", loaded) if isinstance(loaded, dict) else loaded
-    pairs = loaded.items() if isinstance(loaded, dict) else [(None, None)]
-    if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in pairs):
-        return {}, "doesn't hold tensors by their names"
-    return loaded, ""
-
-
-def _difference(own: dict[str, Tensor], found: dict[str, Tensor]) -> str:
-    """The first tensor that only one side has, or that has another shape or type, in words."""
-    for name in {**own, **found}:
-        here, there = (
-            f"{tuple(side[name].shape)} {side[name].dtype}" if name in side else "missing"
-            for side in (own, found)
-        )
-        # Files from before torch 0.4.1 don't count batches.
-        uncounted = name.endswith(".num_batches_tracked") and there == "missing"
-        if here != there and not uncounted:
-            return f"is for another model: {name} is {there} there and {here} here"
-    return ""
+    takes = f"a {model.kind} of width 1 takes {PUBLISHED[model.kind]}"
+    published.fill(model.network, path, left_out=left_out, takes=takes)
