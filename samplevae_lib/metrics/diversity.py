@@ -41,7 +41,9 @@ def ndb(
     """Number of statistically different bins, 0 … bins (Richardson and Weiss, NeurIPS 2018).
 
     Arguments as for `bin_shares`. Of a set that is drawn like `train`, about level · bins differ by
-    chance, 2.5 of 50; a small set differs in few bins for want of evidence.
+    chance, 2.5 of 50. But k-means lays bins around the very items of `train`: where these are few
+    and have many values, far more differ, so that a value means something beside its `floor` alone.
+    A small set differs in few bins for want of evidence.
 
     >>> import numpy as np
     >>> from samplevae_lib.metrics import ndb
