@@ -67,7 +67,7 @@ def bin_shares(
         threads, for only one is used.
     level: a share differs where so large a difference would come by chance more rarely than this.
     whiten: divide each value by its standard deviation in `train` first, so that all of them count
-        alike; an option of the authors' code, which leaves it off unless asked.
+        alike; an option of the authors' code, off by default there.
     """
     train, *others = _rows({"train": train} | {f"other {n}": o for n, o in enumerate(others, 1)})
     if not 2 <= bins <= len(train):
@@ -79,7 +79,7 @@ def bin_shares(
     counts = np.array([np.bincount(labels, minlength=bins) for labels in placed])
     if not counts[0].all():
         used = np.count_nonzero(counts[0])
-        raise ValueError(f"train has {used} different items: expected {bins} or more, one a bin")
+        raise ValueError(f"train fills {used} of {bins} bins: its items are alike; ask for fewer")
     return _compared(counts[:, np.argsort(-counts[0], kind="stable")], level)
 
 
@@ -186,6 +186,9 @@ def floor(
     sizes: how many items the two sets have, none of them in both; halves of `real` if None. A value
         is read beside a floor of its own sizes, above all `frechet`, which grows as sets shrink.
     repeats: how often the sets are drawn anew, by `seed`.
+
+    Sounds of one instrument come to lie in both sets. A test set of instruments that were never
+    heard is further away; its own value is the floor then.
     """
     real = np.asarray(real)
     first, second = sizes or (len(real) // 2, len(real) // 2)
