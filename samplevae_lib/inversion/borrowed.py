@@ -1,4 +1,4 @@
-"""A new envelope with borrowed detail: a recorded sound, each mel band of which is turned up or down.
+"""A new envelope with borrowed detail: a recorded sound, each of its mel bands turned up or down.
 
 A small code holds how loud the bands of a sound are, and not where its partials lie or how its
 noise runs. No phase fits such bands alone; a recorded sound has all of it. What is made this way
