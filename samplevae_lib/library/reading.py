@@ -190,9 +190,9 @@ def described(sound: np.ndarray, rate: int) -> Described:
     seconds, peak = len(sound) / rate, float(np.abs(sound).max())
     if seconds < SHORTEST:
         raise ValueError(f"is {1000 * seconds:.2g} ms long: expected {1000 * SHORTEST:g} or more")
-    sound = sound / np.float32(peak)
-    if np.ptp(sound) * peak < 2 * audio.SILENCE:
+    if np.ptp(sound) < 2 * audio.SILENCE:
         raise ValueError("is silent: all its samples have nearly the same value")
+    sound = sound / np.float32(peak)
     own, rate = rate, max(rate, int(2 * ENVELOPE.top))
     sound = audio.resample(sound, own, rate)
     energy = np.cumsum(np.square(sound, dtype=np.float64))
