@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import re
+import socket
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -547,7 +550,7 @@ def test_a_path_is_heard_step_by_step(show, tool):
     assert title.startswith(f"path of {len(made)} steps from 0.30, 0.50 to 0.70, 0.50")
     name, content = opened.saved(f"save {title} as WAV", ".sv-made")
     audio, rate = sf.read(io.BytesIO(content))
-    pace = round(0.25 * RATE)
+    pace = 5513  # a quarter of a second
     assert (name[:7], rate) == ("path-of", RATE)
     assert len(audio) == (len(made) - 1) * pace + 0.4 * RATE
     # The last step alone, and each begins to the sample where it should.
@@ -679,8 +682,8 @@ def test_an_empty_region_gives_made_pads_and_too_small_a_one_says_so(show):
 
 def test_classes_and_lengths_are_filtered(show):
     opened = show()
-    opened.press("kick 45", ".sv-legend")
-    assert opened.text(".sv-status") == "355 sounds of 400 are left"
+    opened.press("kick 44", ".sv-legend")
+    assert opened.text(".sv-status") == "356 sounds of 400 are left"
     button = opened.root.locator(".sv-legend button").first
     assert button.get_attribute("aria-pressed") == "false"
     opened.page.mouse.move(*opened.at(*opened.spot(16)))
@@ -717,7 +720,7 @@ def test_every_point_is_drawn_at_its_place_in_its_colour(show):
         across, down = (0.5 + (x - 0.5) / 1.12) * width, (0.5 - (y - 0.5) / 1.12) * height
         colour = "#" + "".join(f"{v:02x}" for v in drawn[round(down), round(across), :3])
         assert colour.upper() == plots.COLOURS[i].upper()
-    opened.root.get_by_label("colour by").select_option("bright")
+    opened.root.get_by_label("Colour").select_option("bright")
     opened.settle()
     assert (dots(opened) != drawn).any()
     assert opened.text(".sv-legend").startswith("not bright")
@@ -818,3 +821,76 @@ def test_a_hundred_thousand_points_are_drawn_and_moved(show, record_property):
     record_property("frames a second", frames)
     print(f"{frames:.1f} frames a second")
     assert frames > 1
+
+
+# In JupyterLab, from the cell to the sound.
+
+
+NOTEBOOK = """
+import sys
+sys.path[:0] = [{tests!r}, {root!r}]
+from test_map import Library
+from samplevae_lib import widgets
+widgets.Map(Library(200), title="In JupyterLab")
+"""
+
+
+@pytest.fixture
+def jupyterlab(tmp_path):
+    """The address of a notebook, in a JupyterLab of its own, that shows a map."""
+    here = Path(__file__).resolve().parent
+    cell = nbformat.v4.new_code_cell(NOTEBOOK.format(tests=str(here), root=str(here.parent)))
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata=kernel)
+    nbformat.write(notebook, tmp_path / "map.ipynb")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = (
+        f"--no-browser --allow-root --ServerApp.port={port} --ServerApp.token= "
+        f"--ServerApp.root_dir={tmp_path} --LabApp.news_url= --LabApp.check_for_updates_class="
+        "jupyterlab.NeverCheckForUpdate"
+    )
+    own = {f"JUPYTER_{kind}_DIR": str(tmp_path / kind.lower()) for kind in ("CONFIG", "RUNTIME")}
+    with (tmp_path / "log").open("w") as log:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *arguments.split()], stdout=log, stderr=log,
+            cwd=tmp_path, env=os.environ | own | {"IPYTHONDIR": str(tmp_path / "ipython")},
+        )  # fmt: skip
+        try:
+            yield f"http://127.0.0.1:{port}/lab/tree/map.ipynb"
+        finally:
+            running.terminate()
+            running.wait(30)
+
+
+@pytest.mark.slow
+def test_in_jupyterlab_a_click_on_the_map_sounds(tab, jupyterlab):
+    tab.add_init_script(LISTEN.replace("<script>", "").replace("</script>", ""))
+    for _ in range(60):
+        try:
+            tab.goto(jupyterlab)
+            break
+        except Exception:  # it is not up yet
+            tab.wait_for_timeout(500)
+    tab.locator(".jp-Cell").first.wait_for(timeout=60_000)
+    tab.locator(".jp-Cell .cm-content").first.click()
+    tab.keyboard.press("Control+Enter")
+    tab.locator(".sv-map .sv-stage").wait_for(timeout=90_000)
+    opened = Open(tab)
+    assert opened.text("header") == "In JupyterLab200 sounds"
+    opened.click(0.4, 0.6)
+    opened.until("made at 0.40, 0.60, guess 0.25")
+    opened.let_sound()
+    assert np.abs(opened.played).max() > 0.1
+    assert "Fine detail borrowed from 3.wav" in opened.text(".sv-made")
+    opened.click(0.4, 0.6)  # keys mean the map, and not JupyterLab's cells
+    opened.page.keyboard.press(" ")
+    opened.until(".wav")
+    opened.press("kit of this view")
+    opened.until("a kit of 16")
+    opened.press("find similar", ".sv-made")
+    opened.until("12 sounds like made at")
+    tab.screenshot(path="/tmp/mapui-shots/lab.png")
+    assert tab.locator(".sv-map").count() == 1
+    assert tab.locator(".jp-Cell").count() == 1
