@@ -12,9 +12,9 @@ from types import ModuleType
 __version__ = "0.1.0"
 
 _ROOMS = (
-    "audio", "cache", "datasets", "experiment", "inversion", "metrics", "models", "paths",
-    "plots", "propagation", "sample_map", "settings", "sorting", "spectral", "theses", "training",
-    "widgets",
+    "audio", "cache", "datasets", "experiment", "inversion", "library", "metrics", "models",
+    "paths", "plots", "propagation", "sample_map", "settings", "sorting", "spectral", "theses",
+    "training", "widgets",
 )  # fmt: skip
 
 

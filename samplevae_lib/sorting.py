@@ -136,8 +136,8 @@ def _allowed(folder: Path, target: str | os.PathLike, places: Iterable[str]) -> 
 def _listed(folder: Path, target: Path | None) -> list[str]:
     """Sound files below the folder, not below the target; also sub-folders that can't be opened."""
     locked: list[OSError] = []
-    list(os.walk(folder, onerror=locked.append))
-    files = sound_files(folder) + [os.path.relpath(error.filename, folder) for error in locked]
+    files = sound_files(folder, onerror=locked.append)
+    files += [os.path.relpath(error.filename, folder) for error in locked]
     if target and target.is_relative_to(folder):
         files = [file for file in files if not (folder / file).is_relative_to(target)]
     if not files:

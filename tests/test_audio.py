@@ -399,6 +399,22 @@ def test_the_reason_for_a_truncated_file_counts_what_is_missing(tmp_path):
     )
 
 
+def test_an_mp3_that_does_not_say_its_length_is_read_whole(tmp_path):
+    """As iTunes wrote them: no frame that says it, and a tag that counts as sound in a guess."""
+    steady = {"bitrate_mode": "CONSTANT", "compression_level": 0.5}
+    sf.write(tmp_path / "a.mp3", tone(seconds=1.0), RATE, **steady)
+    whole = (tmp_path / "a.mp3").read_bytes()
+    second = whole.index(whole[:2], 2)
+    assert b"Info" in whole[:second]
+    tag = b"ID3\x04\x00\x00" + bytes([0, 0, 70, 40]) + bytes(70 * 128 + 40)
+    bare = stored(tmp_path / "b.mp3", tag + whole[second:])
+    assert sf.info(bare).frames > RATE + 9000
+    assert len(audio.read(bare)[0]) == pytest.approx(RATE, abs=3000)
+    tagged = stored(tmp_path / "c.mp3", tag + whole)
+    assert np.array_equal(audio.read(tagged)[0], audio.read(tmp_path / "a.mp3")[0])
+    assert refusal(stored(tmp_path / "d.mp3", (tag + whole)[:-1500])).startswith("is truncated: ")
+
+
 def test_a_big_endian_wav_is_read_and_missed_when_cut(tmp_path):
     path = tmp_path / "a.wav"
     sf.write(path, tone(), RATE, endian="BIG")

@@ -87,9 +87,10 @@ def imported(module: Path) -> set[str]:
 
 # The house from the top floor to the ground: a room imports from rooms further down alone.
 FLOORS = (
-    "__main__", "cli", "runner", "experiment", "sorting", "inversion", "training", "widgets",
-    "plots", "sample_map", "propagation", "models", "weights", "metrics", "datasets", "theses",
-    "settings", "provenance", "cache", "audio", "spectral", "progress", "files", "ready", "paths",
+    "__main__", "cli", "runner", "experiment", "library", "sorting", "inversion", "training",
+    "widgets", "plots", "sample_map", "propagation", "models", "weights", "metrics", "datasets",
+    "theses", "settings", "provenance", "cache", "audio", "spectral", "progress", "files", "ready",
+    "paths",
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from samplevae_lib.audio import SUFFIXES
@@ -43,10 +44,13 @@ def load(
     return from_files(name, folder, rows, how, provenance=provenance)
 
 
-def sound_files(folder: Path) -> list[str]:
-    """The paths of all sound files below the folder, sorted, without hidden ones."""
+def sound_files(folder: Path, *, onerror: Callable[[OSError], None] | None = None) -> list[str]:
+    """The paths of all sound files below the folder, sorted, without hidden ones.
+
+    onerror: is told of each sub-folder that can't be opened.
+    """
     found = []
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=onerror):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [
             os.path.relpath(os.path.join(parent, name), folder)
