@@ -1,9 +1,14 @@
 // The engine of a map in a page of its own: it finds, makes and compares sounds without a kernel,
-// from what map_page.py put into the page. The numbers are those that Python gives.
+// from what map_page.py put into the page. The numbers are those of the library in Python.
 
-const AROUND = 20; // sounds that make up a place
+const [AROUND, BESIDE] = [20, 10]; // sounds that make up a place; sounds that give a mixture its own
+const HERE = 1e-6; // a place no farther from a sound than this is the sound's own
+const FAR = 4; // so many times farther than usual from all sounds, a mixture is a guess
 const [LEAST_DB, MOST_DB] = [-60, 40]; // how far a band is turned down or up
 const LEAST = 1e-9; // magnitude below which no band is told from silence
+const LOWEST = 20; // Hz: below, nothing is heard that might be turned up
+const FADE = 0.003; // seconds; a made sound may be louder than its lender where that begins or ends
+const ONSET = 0.02; // of its peak: a sound begins with the first sample above this
 const KEPT = 100; // decoded sounds that are kept at hand
 const KINDS = { f4: Float32Array, i1: Int8Array, u1: Uint8Array };
 
@@ -102,7 +107,7 @@ const fourier = (length) => {
 const shortTime = ({ size, hop, filters }) => {
   const bins = size / 2 + 1;
   const transform = fourier(size);
-  const window = Float64Array.from({ length: size }, (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / size));
+  const window = Float64Array.from({ length: size }, (_, i) => Math.sin((Math.PI * i) / size) ** 2);
   const [re, im] = [new Float64Array(size), new Float64Array(size)];
   const frames = (sound) => 1 + Math.floor(sound.length / hop);
 
@@ -191,7 +196,7 @@ const shortTime = ({ size, hop, filters }) => {
     });
     return Float32Array.from(sound, (_, i) => made[i + size / 2] / weight[i + size / 2]);
   };
-  return { frames, bands, turned };
+  return { size, hop, frames, bands, turned };
 };
 
 // Levels of mel bands in segments that grow longer. edges: the first frame of each, and the end.
@@ -199,16 +204,19 @@ const envelope = ({ edges, floor, bands }) => {
   const count = edges.length - 1;
   const middles = edges.slice(1).map((end, s) => (edges[s] + end - 1) / 2);
 
-  // (bands, segments) → frames of bands, on straight lines between the segments' middles.
-  const frames = (segments, length) => {
+  // (bands, segments) → so many frames of bands, on straight lines between the segments' middles.
+  // The first segment holds for some frames before it, the last for all behind it.
+  const frames = (segments, length, before) => {
     const found = new Float32Array(length * bands);
+    const last = Math.min(length - before, edges.at(-1)) - 1;
     for (let frame = 0, s = 0; frame < length; frame++) {
-      while (s < count - 2 && frame > middles[s + 1]) s++;
-      const share = (frame - middles[s]) / (middles[s + 1] - middles[s]);
+      const at = Math.min(Math.max(frame - before, 0), last);
+      while (s < count - 2 && at > middles[s + 1]) s++;
+      const share = (at - middles[s]) / (middles[s + 1] - middles[s]);
       const part = Math.min(Math.max(share, 0), 1);
       for (let band = 0; band < bands; band++) {
-        const at = band * count + s;
-        found[frame * bands + band] = (1 - part) * segments[at] + part * segments[at + 1];
+        const place = band * count + s;
+        found[frame * bands + band] = (1 - part) * segments[place] + part * segments[place + 1];
       }
     }
     return found;
@@ -254,11 +262,12 @@ const code = ({ basis, mean, deviations, latents }, count) => {
       for (let i = 0; i < width; i++) sum += (levels[i] - middle[i]) * axes[d * width + i];
       return sum / deviation;
     });
-  // How far all sounds are from a latent, in dB.
+  // How far all sounds are from a latent, in dB: root mean square over the envelope.
   const away = (z) =>
-    Float64Array.from({ length: count }, (_, index) =>
-      Math.sqrt(scale.reduce((sum, s, d) => sum + (s * (z[d] - rows[d * count + index])) ** 2, 0)),
-    );
+    Float64Array.from({ length: count }, (_, index) => {
+      const squares = scale.reduce((sum, s, d) => sum + (s * (z[d] - rows[d * count + index])) ** 2, 0);
+      return Math.sqrt(squares / width);
+    });
   return { of, mixed, change, encode, away };
 };
 
@@ -304,7 +313,23 @@ const player = ({ rate, sounds, lengths, click }) => {
   };
 };
 
+// What is above LOWEST: a Butterworth filter of the second order, in place.
+const highPassed = (samples, rate) => {
+  const k = Math.tan((Math.PI * LOWEST) / rate);
+  const b = 1 / (1 + Math.SQRT2 * k + k * k);
+  let [one, two] = [0, 0];
+  samples.forEach((value, i) => {
+    const now = b * value + one;
+    one = two - 2 * b * value - 2 * (k * k - 1) * b * now;
+    two = b * value - (1 - Math.SQRT2 * k + k * k) * b * now;
+    samples[i] = now;
+  });
+};
+
+const peakOf = (samples) => samples.reduce((peak, value) => Math.max(peak, Math.abs(value)), 0);
+
 const resampled = async (samples, from, to) => {
+  if (from === to) return samples;
   const context = new OfflineAudioContext(1, Math.ceil((samples.length * to) / from), to);
   const buffer = context.createBuffer(1, samples.length, from);
   buffer.copyToChannel(samples, 0);
@@ -316,19 +341,24 @@ const resampled = async (samples, from, to) => {
 
 // The engine that map.js draws, from the page's content.
 export function engineOf(content) {
-  const { title, rate, names, labels, classes, regions, spans, level } = content;
+  const { title, rate, names, labels, classes, regions, spans, usual } = content;
   const count = names.length;
-  const [points, seconds] = [numbers(content.points), numbers(content.seconds)];
+  const [points, seconds, begins, peaks] = ["points", "seconds", "begins", "peaks"].map((name) =>
+    numbers(content[name]),
+  );
   const features = Object.fromEntries(
     Object.entries(content.features).map(([name, values]) => [name, numbers(values)]),
   );
   const guess = { ...content.guess, values: numbers(content.guess.values) };
-  const [frames, levels, latent] = [shortTime(content.frames), envelope(level), code(content, count)];
+  const [short, level, latent] = [shortTime(content.frames), envelope(content.level), code(content, count)];
   const sound = player(content);
 
-  const around = (x, y, k) => {
-    const away = (i) => Math.hypot((points[2 * i] - x) * spans[0], (points[2 * i + 1] - y) * spans[1]);
-    return nearest(Float64Array.from({ length: count }, (_, i) => away(i)), k);
+  const around = (x, y) => {
+    const away = (i) => {
+      const [across, up] = [points[2 * i] - x, points[2 * i + 1] - y];
+      return Math.hypot(across, up) < HERE ? 0 : Math.hypot(across * spans[0], up * spans[1]);
+    };
+    return shared(nearest(Float64Array.from({ length: count }, (_, i) => away(i)), AROUND + 1));
   };
 
   // What the shading says of a place, between the middles of its cells.
@@ -342,35 +372,76 @@ export function engineOf(content) {
     return (along(r) + (row - r) * (along(r + 1) - along(r))) / 255;
   };
 
-  // The envelope of a mixture, the largest share first, with the detail of one sound in it.
-  const mixture = async (terms, again, place) => {
+  // A recorded sound with another envelope: so much in dB more or less of each band and segment.
+  const turned = (samples, change, start) => {
+    const pad = (short.hop - (start % short.hop)) % short.hop; // it begins in the middle of a frame
+    const mean = samples.reduce((sum, value) => sum + value, 0) / samples.length;
+    const wave = new Float32Array(pad + samples.length);
+    samples.forEach((value, i) => (wave[pad + i] = value - mean));
+    const gains = level
+      .frames(change, short.frames(wave), (start + pad) / short.hop)
+      .map((gain) => Math.min(Math.max(gain, LEAST_DB), MOST_DB));
+    const made = short.turned(wave, gains).subarray(pad);
+    highPassed(made, rate);
+    const fade = Math.min(Math.round(FADE * rate), made.length);
+    const rise = Math.min(fade, start);
+    for (let i = 0; i < fade; i++) made[made.length - 1 - i] *= i / Math.max(1, fade - 1);
+    for (let i = 0; i < rise; i++) made[i] *= i / Math.max(1, rise - 1);
+    return made;
+  };
+
+  // The envelope of a mixture, the largest share first, in one sound of it.
+  const mixture = async (terms, again, z) => {
     const lender = terms[again % terms.length].index;
     const { samples } = await sound(lender);
-    const change = latent.change(latent.of(lender), latent.mixed(terms));
-    const gains = levels
-      .frames(change, frames.frames(samples))
-      .map((gain) => Math.min(Math.max(gain, LEAST_DB), MOST_DB));
-    return { samples: frames.turned(samples, gains), rate, lender, nearest: terms, guess: guessed(...place) };
+    const own = latent.of(lender);
+    const told = { rate, lender, nearest: terms };
+    if (z.every((value, d) => value === own[d])) return { samples, ...told };
+    const sizes = terms.map(({ weight }) => Math.abs(weight));
+    const sum = (values) => values.reduce((all, value) => all + value, 0);
+    const peak = sum(terms.map(({ index }, i) => sizes[i] * peaks[index])) / sum(sizes);
+    const made = turned(samples, latent.change(own, z), Math.round(begins[lender] * rate));
+    const gain = peak / peakOf(made);
+    return { samples: made.map((value) => value * gain), ...told };
   };
-  const make = (x, y, again = 0) => mixture(shared(around(x, y, AROUND + 1)), again, [x, y]);
+  const distant = (terms, [x, y]) =>
+    terms.map((term) => ({
+      ...term, distance: Math.hypot(points[2 * term.index] - x, points[2 * term.index + 1] - y),
+    })); // prettier-ignore
 
-  const combine = (terms) => {
+  const make = async (x, y, again = 0) => {
+    const terms = distant(around(x, y), [x, y]);
+    return { ...(await mixture(terms, again, latent.mixed(terms))), guess: guessed(x, y) };
+  };
+
+  // The place of a mixture and how much of a guess it is follow from the sounds that are like it.
+  const combine = async (terms) => {
     const weights = new Map();
     const add = (index, weight) => weights.set(index, (weights.get(index) ?? 0) + weight);
     for (const { index, x, y, weight } of terms)
-      if (index !== undefined) add(index, weight);
-      else for (const each of shared(around(x, y, AROUND + 1))) add(each.index, weight * each.weight);
-    const sum = (axis) =>
-      [...weights].reduce((all, [index, weight]) => all + weight * points[2 * index + axis], 0);
-    const place = [sum(0), sum(1)];
-    const away = new Map(around(...place, count).map(({ index, distance }) => [index, distance]));
-    const mixed = [...weights].map(([index, weight]) => ({ index, weight, distance: away.get(index) }));
-    return mixture(mixed.sort((a, b) => b.weight - a.weight), 0, place);
+      for (const part of index === undefined ? around(x, y) : [{ index, weight: 1 }])
+        add(part.index, weight * part.weight);
+    const mixed = Array.from(weights, ([index, weight]) => ({ index, weight }));
+    if (!mixed.some(({ weight }) => weight)) throw Error("There is nothing to mix: all weights are 0.");
+    mixed.sort((a, b) => b.weight - a.weight);
+    const z = latent.mixed(mixed);
+    const beside = nearest(latent.away(z), BESIDE + 1);
+    const place = [0, 1].map((axis) =>
+      shared(beside).reduce((sum, { index, weight }) => sum + weight * points[2 * index + axis], 0),
+    );
+    const { distance } = beside[Math.min(BESIDE, count) - 1];
+    const made = await mixture(distant(mixed, place), 0, z);
+    return { ...made, guess: 1 - 1 / (1 + (distance / (FAR * usual)) ** 2) };
   };
 
   const similar = async (samples, from, k) => {
-    const heard = from === rate ? samples : await resampled(samples, from, rate);
-    return nearest(latent.away(latent.encode(levels.levels(frames.bands(heard)))), k);
+    const heard = await resampled(samples, from, rate);
+    const peak = peakOf(heard);
+    if (!peak) throw Error("That sound is silent.");
+    const first = heard.findIndex((value) => Math.abs(value) > ONSET * peak);
+    const seen = heard.subarray(first, first + short.size + Math.floor(content.level.seconds * rate));
+    const bands = short.bands(seen.map((value) => value / peak));
+    return nearest(latent.away(latent.encode(level.levels(bands))), k);
   };
   return {
     count, rate, title, points, names, labels, classes, seconds, features, regions, guess, sound,

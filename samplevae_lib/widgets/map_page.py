@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from samplevae_lib import audio
 from samplevae_lib.files import write_text
@@ -32,6 +33,7 @@ _MORE = 3 * 1152  # samples that an MP3 holds beside the sound's, at most: its f
 _CLICK = 2000  # the sample at which the page's click is, of twice as many
 _SPAN, _CELLS = (-0.15, 1.15), 128  # of the shading where a map is guessing, along either axis
 _LEAST = 4  # sounds that a map has
+_BESIDE = 6000  # bytes: the click, and the names of what the page holds
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -69,8 +71,8 @@ root.engine.make(0.5, 0.5).catch(() => {{}});
 }}
 """
 _POLICY = (
-    "default-src 'none'; script-src '{script}'; style-src '{style}'; img-src data: blob:; "
-    "media-src data: blob:; base-uri 'none'; form-action 'none'"
+    "default-src 'none'; script-src '{script}'; style-src '{style}'; base-uri 'none'; "
+    "form-action 'none'"
 )
 
 
@@ -87,7 +89,8 @@ def write(library: Any, path: str | PathLike, *, title: str = "", limit: int = L
         raise ValueError(f"{count} sounds: a map has {_LEAST} or more")
     rate = next((known for known in _RATES if known >= library.sample_rate), _RATES[-1])
     common = {"title": title} | _common(library, rate)
-    kept, kbps = _fitting(library, rate, limit - len(_page(common, _foot(0, count, 0, limit))))
+    frame = len(_page(common, _foot(count - 1, count, 100, limit)).encode()) + _BESIDE
+    kept, kbps = _fitting(library, rate, limit - frame)
     if len(kept) < _LEAST:
         raise ValueError(f"limit is {limit} bytes, and {_LEAST} of {count} sounds take more")
     foot = _foot(len(kept), count, kbps, limit)
@@ -150,10 +153,21 @@ def _common(library: Any, rate: int) -> dict[str, Any]:
         "rate": rate, "regions": regions, "spans": np.ptp(library.map.points, axis=0).tolist(),
         "guess": {"width": _CELLS, "height": _CELLS, "values": values},
         "frames": {"size": spec.n_fft, "hop": spec.hop, "filters": _filters(spec.mel_filters())},
-        "level": {"edges": level.edges.tolist(), "floor": level.floor_db, "bands": level.bands},
+        "level": {
+            "edges": level.edges.tolist(), "floor": level.floor_db, "bands": level.bands,
+            "seconds": level.seconds,
+        },
         "basis": _scaled(vae.basis.reshape(len(vae.basis), -1)), "mean": _packed(vae.mean, "f4"),
-        "deviations": _packed(vae.deviations, "f4"),
+        "deviations": _packed(vae.deviations, "f4"), "usual": _usual(library),
     }  # fmt: skip
+
+
+def _usual(library: Any) -> float:
+    """The median distance of a sound to the tenth nearest other one, in dB; of many, a part."""
+    vectors = library.latents * library.vae.deviations
+    away = np.sort(cdist(vectors[:: -(-len(vectors) // 256)], vectors), axis=1)
+    tenth = np.median(away[:, min(10, len(vectors) - 1)])
+    return max(float(tenth) / np.sqrt(library.vae.mean.size), 1e-9)
 
 
 def _of_sounds(library: Any, kept: np.ndarray, rate: int, kbps: int) -> dict[str, Any]:
@@ -165,7 +179,8 @@ def _of_sounds(library: Any, kept: np.ndarray, rate: int, kbps: int) -> dict[str
     return {
         "names": table["name"].astype(str).tolist(), "labels": labels,
         "classes": sorted(set(labels) - {""}), "points": _packed(library.points[kept], "f4"),
-        "seconds": _packed(table["seconds"], "f4"),
+        "seconds": _packed(table["seconds"], "f4"), "begins": _packed(table["begins"], "f4"),
+        "peaks": _packed(table["peak"], "f4"),
         "features": {name: _packed(table[name], "f4") for name in ("bright", "noisy", "long")},
         "latents": _scaled(library.latents[kept].T),
         "sounds": [sound for sound, _ in coded], "lengths": [length for _, length in coded],
@@ -188,7 +203,7 @@ def _fitting(library: Any, rate: int, room: float) -> tuple[np.ndarray, int]:
     """Which sounds go into so many bytes, and at which bit rate."""
     table, width = library.sounds, library.latents.shape[1]
     texts = [len(_json(texts)) for texts in zip(table["name"], table["label"], strict=True)]
-    beside = np.array(texts) + 4 / 3 * (width + 24) + 20  # points, seconds, features; length
+    beside = np.array(texts) + 4 / 3 * (width + 32) + 20  # points and columns; length
     samples = table["seconds"].to_numpy() * rate + _MORE
     for kbps in _KBPS:
         sizes = 4 / 3 * kbps * 125 * samples / rate + beside
