@@ -1,4 +1,4 @@
-"""The command line: `python -m samplevae_lib run`, `index`, `weights` and `sort`."""
+"""The command line: `python -m samplevae_lib run`, `index`, `weights`, `sort` and `map`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        commands = {"run": _run, "index": _index, "weights": _weights, "sort": _sort}
+        commands = {"run": _run, "index": _index, "weights": _weights, "sort": _sort, "map": _map}
         return commands[options.command](options)
     except (ValueError, RuntimeError, KeyError, OSError) as error:
-        if isinstance(error, OSError) and options.command != "sort":
+        if isinstance(error, OSError) and options.command not in ("sort", "map"):
             raise
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2
@@ -114,6 +114,26 @@ def _sort(options: argparse.Namespace) -> int:
     return 0
 
 
+def _map(options: argparse.Namespace) -> int:
+    """Lay a folder out as a map, and open it in JupyterLab or write it as one page."""
+    from samplevae_lib import library, theses
+
+    page = Path(options.html).expanduser() if options.html else None
+    if page and os.path.lexists(page):
+        raise ValueError(f"{page} exists already: name another file with --html")
+    opened = library.open(options.folder)
+    print(opened)
+    if page:
+        from samplevae_lib.widgets import map_page
+
+        print(f"Page: {str(map_page.write(opened, page, title=opened.title))!r}")
+        return 0
+    notebook = paths.notebooks() / f"{theses.notebook('11').name}.ipynb"
+    environment = os.environ | {"SAMPLEVAE_LIBRARY": str(opened.folder)}
+    os.execve(sys.executable, [sys.executable, "-m", "jupyterlab", str(notebook)], environment)
+    return 0
+
+
 def _parameter(given: str) -> tuple[str, Any]:
     name, equals, value = given.partition("=")
     if not equals:
@@ -167,6 +187,11 @@ def _parser() -> argparse.ArgumentParser:
         "--sure", type=float, default=0.5, metavar="0.x",
         help="what is less probable is unsure (default 0.5)",
     )  # fmt: skip
+    mapped = commands.add_parser(
+        "map", help="a folder of sounds as a map in JupyterLab, or as one page to share"
+    )
+    mapped.add_argument("folder", metavar="FOLDER", help="its files stay as they are")
+    mapped.add_argument("--html", metavar="FILE", help="write one page, and open no JupyterLab")
     for command in (run, weights):
         _add_shared(command)
     return parser

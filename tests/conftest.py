@@ -20,7 +20,7 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the checkout's data/ or figures/, and none has a mirror by chance."""
     monkeypatch.setenv("SAMPLEVAE_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("SAMPLEVAE_FIGURES", str(tmp_path / "figures"))
-    for name in ("MIRROR", "ROOT", "RUN", "REFIT", "SHIP", "PROGRESS"):
+    for name in ("MIRROR", "ROOT", "RUN", "REFIT", "SHIP", "PROGRESS", "LIBRARY"):
         monkeypatch.delenv(f"SAMPLEVAE_{name}", raising=False)
 
 

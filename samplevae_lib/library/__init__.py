@@ -34,7 +34,6 @@ __all__ = ["Library", "Made", "open"]
 
 DIMENSIONS = 128  # of the code; of few sounds, one fewer than there are
 FEWEST = 4  # sounds that make a map
-DRUMS = 0.5  # how sure the classifier must be of half of the sounds, or they count as no drums
 _FITTED = 8000  # of more sounds, so many are drawn to fit the code
 _BATCH = 1000  # sounds that are encoded together
 _ASIDE = 10  # neighbours that answer for a sound that the classifier didn't hear
@@ -76,6 +75,8 @@ def open(
     if problems:
         count = len(problems) + len(opened)
         announce(f"{len(problems)} of {count} files are left out: {_first(problems)}")
+    if not opened.sounds["label"].any() and (opened.sounds["heard"] == "").mean() > 0.5:
+        announce("Most of these are no drums that are known: features name the map's regions")
     opened.combine({0: 0.5, 1: 0.5})  # what is slow at first is not so at the first click
     opened.make(opened.points.mean(0))
     return opened
@@ -109,7 +110,7 @@ def _listened(
 ) -> reading.Rows:
     """What is heard of each file, which is read only where nothing is kept of it."""
     classifier = models.load("drum_classifier")
-    rows, old = reading.Rows.unread(files, stamps, len(classifier.classes)), _kept(entry)
+    rows, old = reading.Rows.unread(files, stamps), _kept(entry)
     fresh = rows.take(reading.Rows.of(*old)) if old else range(len(files))
     progress.advance(len(files) - len(fresh))
     reading.listen(folder, rows, fresh, classifier, progress=progress, seed=seed)
@@ -128,7 +129,7 @@ def _laid_out(folder: Path, rows: reading.Rows, method: str, seed: int) -> dict[
     parts = np.split(good, range(_BATCH, len(good), _BATCH))
     vectors = np.concatenate([vae.encode(rows.levels[part]) for part in parts]) * vae.deviations
     laid = SampleMap.fit(vectors, method=method, seed=seed, **_OPTIONS.get(method, {}))
-    heard, sure = _heard_as(rows.chances[good], vectors)
+    heard, sure = _heard_as(rows.heard[good], rows.sure[good], vectors)
     return {
         "names": reading.packed([rows.files[i] for i in good]), "facts": rows.facts[good],
         "heard": heard, "sure": sure, "noise": np.array([vae.noise]),
@@ -150,16 +151,18 @@ def _first(problems: Sequence[Problem], *, most: int = 3) -> str:
     return "; ".join(told + [f"and {len(problems) - most} more"] * (len(problems) > most))
 
 
-def _heard_as(chances: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The class that each sound is heard as, and how sure that is, both (sounds,).
+def _heard_as(
+    heard: np.ndarray, sure: np.ndarray, vectors: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The class of each sound and how sure that is, also where the classifier wasn't asked.
 
-    What the classifier didn't hear is what most of its neighbours are that it heard.
+    There it is what most of the nearest sounds are that were, and their share.
     """
-    known, classes = ~np.isnan(chances[:, 0]), chances.shape[1]
+    known, classes = heard >= 0, len(drum_classifier.CLASSES) + 1
     near = min(_ASIDE, int(known.sum()))
-    best = chances.argmax(1)
-    chances[~known] = propagation.vote(vectors, best, known, classes=classes, k=near)
-    return chances.argmax(1), chances.max(1)
+    shares = propagation.vote(vectors, heard, known, classes=classes, k=near)
+    heard[~known], sure[~known] = shares.argmax(1), shares.max(1)
+    return heard, sure
 
 
 def _library(
@@ -186,8 +189,7 @@ def _table(
     facts = dict(zip(reading.FACTS, arrays["facts"].T, strict=True))
     given = [labels.get(name, "") for name in names] if isinstance(labels, Mapping) else None
     label = given or (_sub_folders(files) if labels else [""] * len(files))
-    drums = np.median(arrays["sure"]) >= DRUMS
-    heard = [drum_classifier.CLASSES[k] if drums else "" for k in arrays["heard"]]
+    heard = np.array([*drum_classifier.CLASSES, ""], object)[arrays["heard"]]
     ranks = {
         feature: (rankdata(facts[fact]) - 1) / (len(files) - 1)
         for feature, fact in (("bright", "centroid"), ("noisy", "flatness"), ("long", "rings"))
@@ -196,7 +198,7 @@ def _table(
     return pd.DataFrame({
         **{name: pd.Series(text, dtype=object) for name, text in texts.items()},
         "seconds": facts["seconds"], **ranks,
-        "heard": pd.Series(heard, dtype=object), "sure": arrays["sure"],
+        "heard": heard, "sure": arrays["sure"],
         "centroid": facts["centroid"], "peak": facts["peak"], "begins": facts["begins"],
     })  # fmt: skip
 

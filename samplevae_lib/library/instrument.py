@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.signal import butter, sosfilt
 from scipy.spatial import cKDTree
 from sklearn.neighbors import NearestNeighbors
 
@@ -33,7 +34,8 @@ from samplevae_lib.sample_map import SampleMap
 LOWEST_RATE = 8000  # Hz
 _HERE = 1e-6  # of the map's width: a place no farther from a sound is the sound's own
 _KEPT = 32  # sounds, read lately
-_FADE = 0.003  # seconds in which a made sound ends, as it may be louder there than its lender was
+_FADE = 0.003  # seconds; a made sound may be louder than its lender where that begins or ends
+_LOWEST = 20.0  # Hz: below, nothing is heard that might be turned up
 _BESIDE, _FAR = 10, 4.0  # as on the map: so many are around, and so many times farther is a guess
 
 
@@ -61,8 +63,7 @@ class Library:
     sounds: a row for each, with the columns
         name (below the folder, as text), path, label ("" where none), seconds (of the whole),
         bright, noisy, long: centroid, flatness and time of ringing as ranks among the sounds, 0…1,
-        heard, sure: the drum class that it sounds like ("" where these are no drums), and how
-        probably,
+        heard, sure: the drum class that it sounds like, and how likely; "" and 0 for no drum,
         centroid (Hz, below 8 kHz), peak, begins (seconds of silence before it).
     latents: (sounds, dimensions), as `vae` encodes them. map: of the latents at their true scale.
     envelope, vae: what they are made with.
@@ -79,9 +80,14 @@ class Library:
 
     def __repr__(self) -> str:
         return (
-            f"<{shown(self.folder.name)}: {len(self)} sounds at {self.sample_rate} Hz, "
+            f"<{self.title}: {len(self)} sounds at {self.sample_rate} Hz, "
             f"{len(self.problems)} files left out>"
         )
+
+    @property
+    def title(self) -> str:
+        """The folder's name, as text."""
+        return shown(self.folder.name)
 
     def __len__(self) -> int:
         return len(self.sounds)
@@ -209,9 +215,11 @@ class Library:
         gains = self.envelope.frames(self.vae.change(change), described)
         gains = np.pad(gains, ((0, 0), (before, count - before - described)), mode="edge")
         made = turned(wave, np.clip(gains, LEAST_DB, MOST_DB), spec)[pad:]
+        made = sosfilt(butter(2, _LOWEST, "highpass", fs=self.sample_rate, output="sos"), made)
         fade = min(round(_FADE * self.sample_rate), len(made))
-        made[len(made) - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)
-        return made * np.float32(level / np.abs(made).max())
+        made[len(made) - fade :] *= np.linspace(1, 0, fade)
+        made[: min(fade, begins)] *= np.linspace(0, 1, min(fade, begins))
+        return (made * (level / np.abs(made).max())).astype(np.float32)
 
     def _away(self, vector: np.ndarray) -> np.ndarray:
         """How far each sound is from a vector, in dB: (sounds,)."""

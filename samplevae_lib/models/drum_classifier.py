@@ -135,7 +135,6 @@ class DrumClassifier:
         self.temperature, self.axes, self.centre = temperature, axes, centre
         self.known = known
 
-    @torch.inference_mode()
     def probabilities(
         self, audio: np.ndarray | Sequence[np.ndarray], sample_rate: int
     ) -> np.ndarray:
@@ -144,20 +143,26 @@ class DrumClassifier:
         audio: (sounds, samples), or a list of sounds (samples,) of any lengths, all at
         `sample_rate` Hz. Its level doesn't matter, and of each sound its first second counts.
         """
-        fed = self._fed(audio, sample_rate)
-        likely = [
-            torch.softmax(network.head(one) / self.temperature, 1)
-            for network, one in zip(self.networks, fed, strict=True)
-        ]
-        return torch.stack(likely).mean(0).numpy()
+        return self.listen(audio, sample_rate)[0]
 
-    @torch.inference_mode()
     def embed(self, audio: np.ndarray | Sequence[np.ndarray], sample_rate: int) -> np.ndarray:
         """Points in a space where drums that sound alike are near: (sounds, size), float32.
 
         The principal components of what the last layers are fed. Arguments as for `probabilities`.
         """
-        return self.placed(torch.cat(self._fed(audio, sample_rate), 1).numpy())
+        return self.listen(audio, sample_rate)[1]
+
+    @torch.inference_mode()
+    def listen(
+        self, audio: np.ndarray | Sequence[np.ndarray], sample_rate: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What `probabilities` and `embed` give, in the time of one of them."""
+        fed = self._fed(audio, sample_rate)
+        likely = [
+            torch.softmax(network.head(one) / self.temperature, 1)
+            for network, one in zip(self.networks, fed, strict=True)
+        ]
+        return torch.stack(likely).mean(0).numpy(), self.placed(torch.cat(fed, 1).numpy())
 
     def placed(self, fed: np.ndarray) -> np.ndarray:
         """What the last layers are fed, side by side (sounds, …) → embeddings (sounds, size)."""
