@@ -64,19 +64,20 @@ ENGINE = """
     .map((index, k) => ({ index, distance: away(x, y, index), weight: [0.5, 0.25, 0.15, 0.1][k] }));
   const side = 48;
   const values = Uint8Array.from({ length: side * side }, (_, i) => {
-    const [x, y] = [i % side, Math.floor(i / side)].map((cell) => ((cell + 0.5) / side) * 1.3 - 0.15);
-    const far = Math.min(...[...Array(8).keys()].map((k) => Math.hypot(...heap(k).map((m, a) => m - [x, y][a]))));
-    return 255 * Math.min(1, Math.max(0, (far - 0.12) * 5));
+    const at = [i % side, Math.floor(i / side)].map((cell) => ((cell + 0.5) / side) * 1.3 - 0.15);
+    const far = [...Array(8).keys()].map((k) => Math.hypot(...heap(k).map((m, a) => m - at[a])));
+    return 255 * Math.min(1, Math.max(0, (Math.min(...far) - 0.12) * 5));
   });
   const answer = (x, y, pitch) => {
     const found = nearest(x, y);
-    return { samples: tone(pitch), rate, guess: Math.min(1, found[0].distance * 4), lender: found[0].index, nearest: found };
+    const [{ index: lender, distance }] = found;
+    return { samples: tone(pitch), rate, guess: Math.min(1, distance * 4), lender, nearest: found };
   };
   const engine = {
     count, rate, title: given.title, points, names, classes,
     labels: names.map((_, i) => (i % 9 === 8 ? "" : classes[i % 8] ?? "")),
     seconds: many((_, i) => 0.1 + (i % 50) / 20),
-    features: { bright: many((_, i) => points[2 * i]), noisy: many((_, i) => points[2 * i + 1]), long: many(dice) },
+    features: { bright: many((_, i) => points[2 * i]), noisy: many(dice), long: many(dice) },
     regions: classes.map((name, k) => ({ x: heap(k)[0], y: heap(k)[1], name: `bright ${name}s` })),
     guess: { width: side, height: side, values },
     async sound(i) { asked.push(["sound", i]); return { samples: tone(200 + i), rate }; },
@@ -95,15 +96,19 @@ ENGINE = """
 CLASSES = ["kick", "snare", "hat", "clap", "tom", "ride", "crash", "shaker"]
 
 
-def document(*, count: int = 400, width: str = "auto", style: str = "", copies: int = 1, **more) -> str:
+def document(
+    *, count: int = 400, width: str = "auto", style: str = "", copies: int = 1, **more: object
+) -> str:
     """A page with the instrument over the fake engine."""
-    names = [f"drums/{CLASSES[i % 8]}/machine {i % 7}/{CLASSES[i % 8]} {i:04}.wav" for i in range(count)]
-    names[0] = more.pop("name", HOSTILE)
-    given = {"count": count, "names": names, "rate": RATE, "classes": CLASSES, "title": "My drums"} | more
+    kinds = [CLASSES[i % 8] for i in range(count)]
+    names = [f"drums/{kind}/machine {i % 7}/{kind} {i:04}.wav" for i, kind in enumerate(kinds)]
+    names[0] = HOSTILE
+    given = {"count": count, "names": names, "rate": RATE, "classes": CLASSES, "title": "My drums"}
+    given |= more
     module = base64.b64encode((FOLDER / "map.js").read_bytes()).decode()
     text = json.dumps(given).replace("</", "<\\/")
     hosts = f'<div class="host" style="width:{width}"></div>' * copies
-    return f"""<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+    return f"""<!doctype html><meta charset="utf-8">
       <style>:root {{ color-scheme: light dark }} body {{ margin: 8px }} {style}
       {(FOLDER / "map.css").read_text()}</style>{LISTEN}{hosts}
       <script type="module">
@@ -286,7 +291,8 @@ class Open:
 
     def settle(self) -> None:
         """Until what was asked for is drawn."""
-        self.page.evaluate("() => new Promise(done => setTimeout(() => requestAnimationFrame(done), 50))")
+        self.page.wait_for_timeout(40)
+        self.page.evaluate("() => new Promise(requestAnimationFrame)")
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         """Where a place of the whole map is in the window: it shows 1.12 of both axes."""
@@ -463,15 +469,18 @@ def test_hovering_plays_the_nearest_sound_and_can_be_switched_off(show):
 
 def test_many_sounds_at_once_never_clip_and_a_recorded_one_is_fetched_once(show):
     opened = show()
-    opened.page.evaluate("void (engine.sound = async (i) => (asked.push(['sound', i]),"
-                         " { samples: new Float32Array(44100).fill(1), rate: 22050 }))")  # fmt: skip
+    opened.page.evaluate(
+        "void (engine.sound = async (i) => (asked.push(['sound', i]),"
+        " { samples: new Float32Array(44100).fill(1), rate: 22050 }))"
+    )
     opened.click(*EMPTY)
     for i in [*range(12), *range(12)]:
         opened.page.mouse.move(*opened.at(*opened.spot(i)))
     opened.let_sound(0.1)
     played = opened.played
     assert 0.9 < np.abs(played).max() <= 1
-    assert sorted(set(map(tuple, opened.asked("sound")))) == sorted(map(tuple, opened.asked("sound")))
+    fetched = [i for [i] in opened.asked("sound")]
+    assert len(set(fetched)) == len(fetched) > 4
     opened.stage.focus()
     opened.page.keyboard.press("Escape")
     opened.let_sound(0.1)
@@ -480,8 +489,10 @@ def test_many_sounds_at_once_never_clip_and_a_recorded_one_is_fetched_once(show)
 
 def test_one_sound_is_heard_as_it_is(show):
     opened = show()
-    opened.page.evaluate("void (engine.make = async () => ({ samples: new Float32Array(22050)"
-                         ".fill(0.5), rate: 22050, guess: 0, nearest: [] }))")  # fmt: skip
+    opened.page.evaluate(
+        "void (engine.make = async () => ({ samples: new Float32Array(22050).fill(0.5),"
+        " rate: 22050, guess: 0, nearest: [] }))"
+    )
     opened.click(*EMPTY)
     opened.let_sound(0.3)
     heard = opened.played[-2000:]
@@ -571,7 +582,8 @@ def test_picks_are_averaged_subtracted_and_weighed(show):
     opened.click(*first)
     opened.click(*second)
     assert opened.root.locator(".sv-picked output").all_text_contents() == ["0.5", "0.5"]
-    for button, weights in [("average", [0.5, 0.5]), ("subtract", [1, -1]), ("extrapolate", [1.5, -0.5])]:
+    rules = {"average": [0.5, 0.5], "subtract": [1, -1], "extrapolate": [1.5, -0.5]}
+    for button, weights in rules.items():
         opened.press(button)
         one, other = opened.asked("combine")[-1][0]
         assert (one["index"], [one["weight"], other["weight"]]) == (3, weights)
@@ -581,9 +593,10 @@ def test_picks_are_averaged_subtracted_and_weighed(show):
     opened.page.keyboard.press("ArrowLeft")
     opened.settle()
     assert opened.asked("combine")[-1][0][0]["weight"] == pytest.approx(1.45)
-    assert opened.text(".sv-made h4") == (
-        "mix: 1.4 × drums/clap/machine 3/clap 0003.wav + -0.5 × the place 0.50, 0.50"
-    ) or opened.text(".sv-made h4").startswith("mix: 1.5 × drums/clap")
+    assert re.fullmatch(
+        r"mix: 1\.[45] × drums/clap/machine 3/clap 0003.wav \+ -0.5 × the place 0.50, 0.50",
+        opened.text(".sv-made h4"),
+    )
     opened.press("morph")
     opened.until("path of")
     assert len(opened.asked("make")) >= 8
@@ -607,7 +620,7 @@ def test_similar_sounds_of_what_was_made_and_of_a_dropped_file(show):
         new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
     }"""
     opened.page.evaluate(drop, [opened.root.element_handle(), content, "<b>mine.wav"])
-    opened.until("like <b>mine.wav: the nearest is drums/")
+    opened.until("similar to <b>mine.wav; the nearest: drums/")
     length, rate, _, top = opened.asked("similar")[1]
     assert (length, rate) == (RATE, RATE)
     assert top == pytest.approx(0.375, abs=0.05)
@@ -620,8 +633,8 @@ def test_a_region_becomes_a_kit_that_is_saved_whole(show):
     opened = show()
     opened.press("Kit")
     middle = (0.5 + 0.38 * np.cos(2.4), 0.5 + 0.38 * np.sin(2.4))  # of the second heap, the snares
-    around = [(middle[0] + 0.2 * a, middle[1] + 0.2 * b) for a, b in [(-1, -1), (1, -1), (1, 1), (-1, 1)]]
-    opened.drag(*around)
+    corners = [(-0.2, -0.2), (0.2, -0.2), (0.2, 0.2), (-0.2, 0.2)]
+    opened.drag(*((middle[0] + x, middle[1] + y) for x, y in corners))
     opened.until("a kit of 16")
     made, recorded = opened.asked("make"), opened.asked("sound")
     assert len(made) + len(recorded) == 16
@@ -697,7 +710,7 @@ def test_classes_and_lengths_are_filtered(show):
     opened.press("kit of this view")
     opened.until("a kit of 16")
     lengths = [opened.page.evaluate(f"engine.seconds[{i}]") for [i] in opened.asked("sound")]
-    assert len(lengths) == 8 and 1.09 < min(lengths) and max(lengths) < 1.31
+    assert len(lengths) == 8 and min(lengths) > 1.09 and max(lengths) < 1.31
 
 
 def test_the_colours_are_those_of_the_figures():
@@ -731,10 +744,12 @@ def test_names_of_regions_lie_apart_and_inside(show):
     opened.page.evaluate(
         """() => { window.written = []; const own = CanvasRenderingContext2D.prototype.fillText;
         CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
-          written.push([text, x, y, this.measureText(text).width]); own.call(this, text, x, y); } }"""
+          written.push([text, x, y, this.measureText(text).width]);
+          own.call(this, text, x, y);
+        };
+        engine.regions.push({ x: 0.5, y: 0.5, name: "late" }, { x: 0.5, y: 0.51, name: "too near" },
+          { x: 1, y: 0.5, name: "at the edge" }); }"""
     )
-    opened.page.evaluate("engine.regions.push({ x: 0.5, y: 0.5, name: 'late' },"
-                         " { x: 0.5, y: 0.51, name: 'too near' }, { x: 1, y: 0.5, name: 'at the edge' })")  # fmt: skip
     opened.press("whole map")
     opened.settle()
     size = opened.stage.evaluate("e => [e.clientWidth, e.clientHeight]")
@@ -790,8 +805,8 @@ def test_it_fits_a_telephone(show):
     opened.until("a kit of 16")
     edge = opened.root.bounding_box()["x"] + 374
     beyond = opened.root.evaluate(
-        "(root, edge) => [...root.querySelectorAll('button, input, select, canvas:not(.sv-shade), h4,"
-        " p')].filter(e => e.getBoundingClientRect().right > edge).map(e => e.outerHTML)", edge,
+        "(root, edge) => [...root.querySelectorAll('button, input, select, h4, p, .sv-marks')]"
+        ".filter(e => e.getBoundingClientRect().right > edge).map(e => e.outerHTML)", edge,
     )  # fmt: skip
     assert beyond == []
     assert opened.stage.bounding_box()["height"] <= 420
@@ -890,7 +905,6 @@ def test_in_jupyterlab_a_click_on_the_map_sounds(tab, jupyterlab):
     opened.press("kit of this view")
     opened.until("a kit of 16")
     opened.press("find similar", ".sv-made")
-    opened.until("12 sounds like made at")
-    tab.screenshot(path="/tmp/mapui-shots/lab.png")
+    opened.until("12 sounds similar to made at")
     assert tab.locator(".sv-map").count() == 1
     assert tab.locator(".jp-Cell").count() == 1

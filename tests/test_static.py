@@ -30,7 +30,7 @@ COMES_WITH = {
     "sklearn": "scikit-learn", "umap": "umap-learn", "PIL": "matplotlib", "cycler": "matplotlib",
     "IPython": "jupyterlab", "nbformat": "nbconvert", "requests": "pooch", "scipy": "librosa",
     "packaging": "pooch", "chromaprint": "pyacoustid",
-    "threadpoolctl": "scikit-learn",
+    "threadpoolctl": "scikit-learn", "traitlets": "ipywidgets",
 }  # fmt: skip
 
 each_module = pytest.mark.parametrize(

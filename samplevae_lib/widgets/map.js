@@ -294,7 +294,7 @@ const HOW = [
   "Drag moves the map; the wheel zooms once the map was clicked.",
   "Drag with Shift for a path through the sounds.",
   "Kit draws around a region, Pick mixes.",
-  "Drop a sound file on the map to find its like.",
+  "Drop a sound file on the map to find what is similar.",
   "By keyboard: arrows, Enter, Space, P, + and −.",
 ];
 
@@ -374,7 +374,7 @@ export function mount(el, engine) {
       button("+", () => zoom(1.5), { ariaLabel: "zoom in" }),
       button("whole map", () => zoom(0)),
       button("kit of this view", () => startKit(frame())),
-      button("like a file …", () => file.click()), file,
+      button("similar to a file …", () => file.click()), file,
       button("silence", silence),
     ),
     box(
@@ -456,8 +456,8 @@ export function mount(el, engine) {
     return (guess.values[row * guess.width + column] ?? 255) / 255;
   };
 
-  // The lit sound nearest to a place as it is seen, or −1 beyond so many pixels. A look at each of
-  // 100,000 takes less than a millisecond: no index is worth its code.
+  // The lit sound nearest to a place as it is seen, or −1 beyond so many pixels. To look at 100,000
+  // takes less than a millisecond: no index is worth its code.
   function nearest(at, reach = Infinity) {
     const { x: across, y: up } = scale();
     let [best, least] = [-1, reach * reach];
@@ -883,13 +883,13 @@ export function mount(el, engine) {
   // Sounds like another.
 
   async function seek(sound, name) {
-    say(`looking for sounds like ${name} …`);
+    say(`looking for sounds similar to ${name} …`);
     alike = await engine.similar(sound.samples, sound.rate, 12);
     const lines = alike.map(({ index, distance }) => row(index, round(distance)));
     const clear = () => ((alike = []), (likes.hidden = true), paintMarks());
-    likes.replaceChildren(...listed(`Like ${name}`, lines), button("clear", clear));
+    likes.replaceChildren(...listed(`Similar to: ${name}`, lines), button("clear", clear));
     likes.hidden = false;
-    say(`${many(alike.length)} like ${name}: the nearest is ${names[alike[0]?.index]}`);
+    say(`${many(alike.length)} similar to ${name}; the nearest: ${names[alike[0]?.index]}`);
     paintMarks();
   }
 
