@@ -242,6 +242,14 @@ def test_a_click_makes_what_the_library_makes_of_that_place(opened, library, pla
     alike(found, lending(library, opened.sound).make(place, again=again))
 
 
+@pytest.mark.parametrize("rate", [16000, 22050, 48000])
+def test_it_makes_the_same_at_every_rate(heeded, library, tmp_path, rate):
+    clips = [drum(index, rate) for index in range(32)]
+    lib = lending(replace(library, sample_rate=rate), clips.__getitem__)
+    opened = Open(heeded, map_page.write(lib, tmp_path / "map.html"))
+    alike(opened.ask("make", 0.4, 0.6), lending(lib, opened.sound).make((0.4, 0.6)))
+
+
 @pytest.mark.parametrize("index", [0, 13, 31])
 def test_where_a_sound_lies_it_is_heard_itself(opened, library, index):
     found = opened.ask("make", *map(float, library.points[index]))
