@@ -35,6 +35,7 @@ _CUT = re.compile(r"(?:data|SSND) : (?P<promised>\d+) \(should be (?P<found>\d+)
 # A program that writes to a pipe can't know the length yet and leaves one of these in the header.
 _FROM_A_PIPE = {size - header for size in (2**32 - 1, 2**31 - 1) for header in (0, 36)}
 MP3_KBPS = (32, 320)  # least and greatest bit rate of MPEG-1 layer III
+_MPEG_1, _MP3_KBPS_BELOW = 32000, (8, 160)  # Hz from which that is used, and MPEG-2's bit rates
 _LOWEST_BIT_RATE = 0.9999  # libsndfile's compression level; 1 it takes for a mistake
 _LATEST = 4096  # samples: no MP3 decoder is later than that
 
@@ -220,15 +221,22 @@ def _check_channels(audio: np.ndarray, *, peak: float) -> None:
 
 
 def encode(
-    audio: np.ndarray, sample_rate: int, *, suffix: str = ".wav", subtype: str | None = None
-) -> bytes:
+    audio: np.ndarray, sample_rate: int, *, suffix: str = ".wav", subtype: str | None = None,
+    kbps: float | None = None,
+) -> bytes:  # fmt: skip
     """The bytes of a sound file, for a player in a page or a file on disk.
 
     audio: (samples,) or (channels, samples). suffix, subtype: format and coding, as in `write`.
+    kbps: the constant bit rate of an MP3, 32 to 320 kbit/s, and 8 to 160 below 32000 Hz.
     """
     container, usual = _FORMATS[suffix]
+    options = {}
+    if kbps is not None:
+        least, most = MP3_KBPS if sample_rate >= _MPEG_1 else _MP3_KBPS_BELOW
+        level = min((most - kbps) / (most - least), _LOWEST_BIT_RATE)
+        options = {"bitrate_mode": "CONSTANT", "compression_level": level}
     buffer = io.BytesIO()
-    sf.write(buffer, audio.T, sample_rate, format=container, subtype=subtype or usual)
+    sf.write(buffer, audio.T, sample_rate, format=container, subtype=subtype or usual, **options)
     return buffer.getvalue()
 
 
@@ -243,18 +251,14 @@ def through_mp3(audio: np.ndarray, sample_rate: int, kbps: float) -> tuple[np.nd
     if not least <= kbps <= most:
         raise ValueError(f"kbps is {kbps}: expected {least} to {most}")
     _check_channels(audio, peak=1.0)
-    buffer = io.BytesIO()
-    level = min((most - kbps) / (most - least), _LOWEST_BIT_RATE)
-    options = {"bitrate_mode": "CONSTANT", "compression_level": level}
-    sf.write(buffer, audio.T, sample_rate, format="MP3", subtype="MPEG_LAYER_III", **options)
-    buffer.seek(0)
-    decoded = sf.read(buffer, dtype="float32")[0].T
+    content = encode(audio, sample_rate, suffix=".mp3", kbps=kbps)
+    decoded = sf.read(io.BytesIO(content), dtype="float32")[0].T
     # Not every MP3 notes how late its encoder made it, so that is measured.
     late = delay(np.atleast_2d(audio).mean(0), np.atleast_2d(decoded).mean(0))
     kept = decoded[..., late : late + audio.shape[-1]]
     aligned = np.zeros(audio.shape, np.float32)
     aligned[..., : kept.shape[-1]] = kept
-    return aligned, buffer.getbuffer().nbytes
+    return aligned, len(content)
 
 
 def delay(reference: np.ndarray, test: np.ndarray) -> int:
