@@ -22,13 +22,9 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 MAX_SECONDS = 600.0  # ten minutes: longer is a track, not a sample
 SILENCE = 1e-4  # peak of −80 dB full scale: under it nothing is heard, and scaling it up is noise
 _FORMATS = {
-    ".wav": ("WAV", "PCM_16"),
-    ".flac": ("FLAC", "PCM_16"),
-    ".ogg": ("OGG", "VORBIS"),
-    ".mp3": ("MP3", "MPEG_LAYER_III"),
-    ".aiff": ("AIFF", "PCM_16"),
-    ".aif": ("AIFF", "PCM_16"),
-}
+    ".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"), ".aiff": ("AIFF", "PCM_16"), ".aif": ("AIFF", "PCM_16"),
+}  # fmt: skip
 _UNSTATED = 2**62  # libsndfile claims more samples than that where a FLAC is left without a length
 # What libsndfile notes in its log about the sound of a WAV or AIFF that was cut off, in bytes.
 _CUT = re.compile(r"(?:data|SSND) : (?P<promised>\d+) \(should be (?P<found>\d+)\)")
@@ -50,12 +46,9 @@ class AudioError(ValueError):
 
 
 def read(
-    path: str | os.PathLike,
-    *,
-    sample_rate: int | None = None,
-    mono: bool = True,
+    path: str | os.PathLike, *, sample_rate: int | None = None, mono: bool = True,
     max_seconds: float = MAX_SECONDS,
-) -> tuple[np.ndarray, int]:
+) -> tuple[np.ndarray, int]:  # fmt: skip
     """Read a WAV, FLAC, OGG, MP3 or AIFF file of any rate, depth and number of channels.
 
     sample_rate: Hz to resample to; None keeps the file's own rate.
@@ -119,8 +112,7 @@ def mix_down(frames: np.ndarray) -> np.ndarray:
 def resample(audio: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
     """Resample the last axis from one rate in Hz to another, with soxr at high quality: float32.
 
-    Gives the samples that librosa.resample gives, which calls soxr too but holds Python's lock
-    for longer, so that its threads wait for each other.
+    As librosa.resample does, but without holding Python's lock, so that threads don't wait.
     """
     if from_rate == to_rate:
         return audio
@@ -134,7 +126,7 @@ def resample(audio: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
 def cut_or_pad(audio: np.ndarray, samples: int, *, fade: int = 128) -> np.ndarray:
     """Pad (samples,) with silence or cut it to `samples`, float32.
 
-    fade: over how many samples a cut end fades out; what is only padded is not faded.
+    fade: over how many samples a cut end fades out.
     """
     if samples < 1:
         raise ValueError(f"samples must be at least 1, not {samples}")
@@ -229,8 +221,7 @@ def encode(
     audio: (samples,) or (channels, samples). suffix, subtype: format and coding, as in `write`.
     kbps: the constant bit rate of an MP3, 32 to 320 kbit/s, and 8 to 160 below 32000 Hz.
     """
-    container, usual = _FORMATS[suffix]
-    options = {}
+    (container, usual), options = _FORMATS[suffix], {}
     if kbps is not None:
         least, most = MP3_KBPS if sample_rate >= _MPEG_1 else _MP3_KBPS_BELOW
         level = min((most - kbps) / (most - least), _LOWEST_BIT_RATE)
@@ -262,10 +253,7 @@ def through_mp3(audio: np.ndarray, sample_rate: int, kbps: float) -> tuple[np.nd
 
 
 def delay(reference: np.ndarray, test: np.ndarray) -> int:
-    """By how many samples, 0 to 4096, `test` is late: the shift at which the two correlate most.
-
-    reference, test: (samples,) at one rate.
-    """
+    """By how many samples, 0 to 4096, `test` is late: where the two correlate most."""
     from scipy.fft import irfft, next_fast_len, rfft
 
     length = next_fast_len(len(reference) + len(test))
@@ -298,15 +286,13 @@ def _missing(path: str | os.PathLike, file: sf.SoundFile, frames: int) -> str:
         return f"{gap} bytes of its sound are missing" if gap else ""
     if file.format == "OGG":
         return _missing_page(path)
-    if frames < file.frames and (file.format != "MP3" or _says_its_length(path)):
-        return f"{frames} of {file.frames} samples could be read"
-    return ""
+    short = frames < file.frames and (file.format != "MP3" or _says_its_length(path))
+    return f"{frames} of {file.frames} samples could be read" if short else ""
 
 
 def _says_its_length(path: str | os.PathLike) -> bool:
-    """Whether an MP3 begins with a Xing or Info frame, behind its ID3v2 tag.
-
-    Where there is none, libsndfile infers its length from its size, tags and pictures included.
+    """Whether an MP3 begins with a Xing or Info frame, behind its ID3v2 tag; where there is none,
+    libsndfile infers its length from its size, tags and pictures included.
     """
     with Path(path).open("rb") as file:
         head = file.read(10)
@@ -330,8 +316,8 @@ def _refuse_long(path: str | os.PathLike, frames: int, rate: int, max_seconds: f
     if frames > _UNSTATED:
         raise AudioError(path, "does not state its length, as a FLAC from a pipe; encode it anew")
     if frames / rate > max_seconds:
-        reason = f"is {frames / rate:.1f} s long; the limit is max_seconds={max_seconds:g}"
-        raise AudioError(path, reason)
+        took = f"is {frames / rate:.1f} s long"
+        raise AudioError(path, f"{took}; the limit is max_seconds={max_seconds:g}")
 
 
 def _why_unread(path: Path, error: Exception) -> str:
@@ -356,8 +342,8 @@ def _refuse_unusable(path: str | os.PathLike, audio: np.ndarray, frames: np.ndar
     if peak < SILENCE:
         loudest = float(np.abs(frames).max())
         if loudest < SILENCE:
-            reason = f"is silent: its peak is {_decibels(loudest):.0f} dB, under −80 dB"
-            raise AudioError(path, reason)
+            at = f"{_decibels(loudest):.0f} dB"
+            raise AudioError(path, f"is silent: its peak is {at}, under −80 dB")
         raise AudioError(path, "is silent once its channels are mixed: they cancel out")
 
 

@@ -279,7 +279,7 @@ def test_a_notebook_records_what_is_registered_for_it_and_nothing_else(notebook)
 def read_by_recipes(tree: ast.AST) -> set[str]:
     """The settings that modules of `training`, which a notebook hands its settings to, read."""
     modules = {
-        PACKAGE / "training" / f"{alias.name}.py"
+        LIBRARY / "training" / f"{alias.name}.py"
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and node.module == "samplevae_lib.training"
         for alias in node.names
@@ -309,7 +309,7 @@ def test_a_notebook_has_its_tables_in_the_settings_and_uses_no_setting_they_lack
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "shaping"
         for text in ast.literal_eval(node.value)
     }
-    used |= read_by_recipes(code(notebook))
+    used |= read_by_recipes(code(notebook)) & known
     assert used - known == set()
     assert known - used == set(), "settings that the notebook never uses"
 
