@@ -177,12 +177,11 @@ def match_levels(clips: Sequence[np.ndarray], *, peak: float = -1.0) -> list[np.
     >>> [round(float(clip.max()), 3) for clip in match_levels([soft, loud], peak=0.0)]
     [1.0, 1.0]
     """
-    loudness = np.array([loudness_db(clip) for clip in clips])
-    headroom = np.array([peak - peak_db(clip) for clip in clips])
+    loudness, peaks = (np.array([f(clip) for clip in clips]) for f in (loudness_db, peak_db))
     audible = np.isfinite(loudness)
     if not audible.any():
         return list(clips)
-    target = float((loudness[audible] + headroom[audible]).min())
+    target = peak + float((loudness - peaks)[audible].min())
     gains = np.where(audible, 10 ** ((target - np.where(audible, loudness, 0.0)) / 20), 1.0)
     return [(clip * gain).astype(np.float32) for clip, gain in zip(clips, gains, strict=True)]
 
@@ -316,8 +315,8 @@ def _refuse_long(path: str | os.PathLike, frames: int, rate: int, max_seconds: f
     if frames > _UNSTATED:
         raise AudioError(path, "does not state its length, as a FLAC from a pipe; encode it anew")
     if frames / rate > max_seconds:
-        took = f"is {frames / rate:.1f} s long"
-        raise AudioError(path, f"{took}; the limit is max_seconds={max_seconds:g}")
+        limit = f"the limit is max_seconds={max_seconds:g}"
+        raise AudioError(path, f"is {frames / rate:.1f} s long; {limit}")
 
 
 def _why_unread(path: Path, error: Exception) -> str:
