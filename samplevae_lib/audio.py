@@ -181,7 +181,7 @@ def match_levels(clips: Sequence[np.ndarray], *, peak: float = -1.0) -> list[np.
     audible = np.isfinite(loudness)
     if not audible.any():
         return list(clips)
-    target = peak + float((loudness - peaks)[audible].min())
+    target = peak + float((loudness[audible] - peaks[audible]).min())
     gains = np.where(audible, 10 ** ((target - np.where(audible, loudness, 0.0)) / 20), 1.0)
     return [(clip * gain).astype(np.float32) for clip, gain in zip(clips, gains, strict=True)]
 
