@@ -273,6 +273,8 @@ def _refuse_unfit(
     fewest = 250 if method == "tsne" else 1
     if iterations is not None and iterations < fewest:
         raise ValueError(f"iterations is {iterations}: {method} needs at least {fewest}")
+    if method == "tsne" and not np.ptp(vectors, axis=0).any():  # scikit-learn would crash
+        raise ValueError("all vectors are the same: t-SNE needs some that differ, PCA doesn't")
     if limit < least:
         raise ValueError(f"limit is {limit}: a map needs at least {least} sounds")
 

@@ -140,6 +140,7 @@ def test_umap_draws_a_seed_alike_shrinks_its_neighbourhood_and_warns_of_nothing(
         (np.full((9, 5), np.nan), {}, "all values finite"),
         (np.full((9, 5), np.inf), {"method": "pca"}, "all values finite"),
         (np.zeros((9, 5)), {"method": "tsne", "iterations": 99}, "is 99: tsne needs at least 250"),
+        (np.ones((9, 5)), {"method": "tsne"}, "all vectors are the same: t-SNE needs some that"),
         (np.zeros((9, 5)), {"iterations": 0}, "iterations is 0: umap needs at least 1"),
         (np.zeros((9, 5)), {"limit": 3}, "limit is 3: a map needs at least 4"),
     ],

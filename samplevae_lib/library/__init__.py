@@ -37,6 +37,7 @@ FEWEST = 4  # sounds that make a map
 _FITTED = 8000  # of more sounds, so many are drawn to fit the code
 _BATCH = 1000  # sounds that are encoded together
 _ASIDE = 10  # neighbours that answer for a sound that the classifier didn't hear
+_ALIKE = 1e-3  # dB: sounds that differ by less lie in one place, where t-SNE can't begin
 _KIND = "library"  # the folder in the cache
 # Of drums, closer to the latents than UMAP in every respect, and with nothing to compile first.
 _OPTIONS = {"tsne": {"neighbours": 30, "iterations": 500}}
@@ -128,6 +129,7 @@ def _laid_out(folder: Path, rows: reading.Rows, method: str, seed: int) -> dict[
     vae = EnvelopeVAE.fit(rows.levels[drawn], DIMENSIONS, seed=seed)
     parts = np.split(good, range(_BATCH, len(good), _BATCH))
     vectors = np.concatenate([vae.encode(rows.levels[part]) for part in parts]) * vae.deviations
+    method = method if np.ptp(vectors, axis=0).max() > _ALIKE else "pca"
     laid = SampleMap.fit(vectors, method=method, seed=seed, **_OPTIONS.get(method, {}))
     heard, sure = _heard_as(rows.heard[good], rows.sure[good], vectors)
     return {
