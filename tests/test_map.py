@@ -102,7 +102,7 @@ def document(
     """A page with the instrument over the fake engine."""
     kinds = [CLASSES[i % 8] for i in range(count)]
     names = [f"drums/{kind}/machine {i % 7}/{kind} {i:04}.wav" for i, kind in enumerate(kinds)]
-    names[0] = HOSTILE
+    names[:1] = [HOSTILE]
     given = {"count": count, "names": names, "rate": RATE, "classes": CLASSES, "title": "My drums"}
     given |= more
     module = base64.b64encode((FOLDER / "map.js").read_bytes()).decode()
@@ -477,6 +477,8 @@ def test_many_sounds_at_once_never_clip_and_a_recorded_one_is_fetched_once(show)
     for i in [*range(12), *range(12)]:
         opened.page.mouse.move(*opened.at(*opened.spot(i)))
     opened.let_sound(0.1)
+    voices = "globalThis[Symbol.for('samplevae.map.sound')].voices.length"
+    assert opened.page.evaluate(voices) == 4
     played = opened.played
     assert 0.9 < np.abs(played).max() <= 1
     fetched = [i for [i] in opened.asked("sound")]
@@ -759,6 +761,21 @@ def test_names_of_regions_lie_apart_and_inside(show):
         assert width / 2 <= x <= size[0] - width / 2 and 8 <= y <= size[1] - 8
 
 
+@pytest.mark.parametrize("count", [1, 30])
+def test_a_library_without_classes_is_coloured_by_what_is_heard(show, count):
+    opened = show(count=count, classes=[])
+    assert opened.text(".sv-legend").startswith("not bright")
+    opened.press("kit of this view")
+    opened.until("a kit of 16")
+    assert len(opened.asked("make")) == 16 - min(count, 8)
+    rule = opened.root.get_by_label("what the kit holds").locator("option").nth(1)
+    assert rule.is_disabled()
+
+
+def test_a_library_without_sounds_is_an_empty_map(show):
+    assert show(count=0, names=[], classes=[]).text(".sv-status") == "This map has no sound."
+
+
 def test_what_goes_wrong_is_said_as_text(show):
     opened = show(broken=True)
     opened.click(*EMPTY)
@@ -863,8 +880,7 @@ def jupyterlab(tmp_path):
         port = free.getsockname()[1]
     arguments = (
         f"--no-browser --allow-root --ServerApp.port={port} --ServerApp.token= "
-        f"--ServerApp.root_dir={tmp_path} --LabApp.news_url= --LabApp.check_for_updates_class="
-        "jupyterlab.NeverCheckForUpdate"
+        f"--ServerApp.root_dir={tmp_path} --LabApp.expose_app_in_browser=True"
     )
     own = {f"JUPYTER_{kind}_DIR": str(tmp_path / kind.lower()) for kind in ("CONFIG", "RUNTIME")}
     with (tmp_path / "log").open("w") as log:
@@ -888,9 +904,9 @@ def test_in_jupyterlab_a_click_on_the_map_sounds(tab, jupyterlab):
             break
         except Exception:  # it is not up yet
             tab.wait_for_timeout(500)
-    tab.locator(".jp-Cell").first.wait_for(timeout=60_000)
-    tab.locator(".jp-Cell .cm-content").first.click()
-    tab.keyboard.press("Control+Enter")
+    session = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session"
+    tab.wait_for_function(f"{session}?.kernel?.connectionStatus === 'connected'", timeout=60_000)
+    tab.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
     tab.locator(".sv-map .sv-stage").wait_for(timeout=90_000)
     opened = Open(tab)
     assert opened.text("header") == "In JupyterLab200 sounds"
