@@ -1,9 +1,9 @@
 """A map of sounds in one page to share: its sounds, and what makes new ones of them, are inside.
 
 It needs no server and no network, and its policy allows it none. The sounds are MP3s, which every
-browser decodes (Ogg came to Safari in 2025 only); of drums, too short for the headers of Ogg, an
-MP3 is as good as an Opus file of its size. What the page's engine (map_page.js) computes is what
-the library computes, but for the MP3s and for latents and axes in 8 bits.
+browser decodes (not every Safari knows Ogg); of drums, too short for the headers of Ogg, an MP3 is
+as good as an Opus file of its size. What the page's engine (map_page.js) computes is what the
+library computes, but for the MP3s and for latents and axes in 8 bits.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from samplevae_lib.progress import announce, track
 
 LIMIT = 25_000_000  # bytes: what is sent by mail, and opened within two seconds
 _RATES = (16000, 22050, 24000, 32000, 44100, 48000)  # Hz, of those that MP3 knows
-# Of drums, the mean ODG against the originals is −0.0, −0.2, −0.3, −0.5, −1.0; at 32 it is −2.3,
-# and no better at half the sample rate.
+# Of drums, the mean ODG against the originals is 0.0, −0.1, −0.2, −0.3, −0.5, −0.7 and −1.0; at 32
+# it is −2.3, and −2.6 at half the sample rate.
 _KBPS = (128, 112, 96, 80, 64, 56, 48)
 _LATE = 1152  # samples that the encoder of an MP3 adds, before it fills the last frame
 _CLICK = 2000  # the sample at which the page's click is, of twice as many
