@@ -133,7 +133,7 @@ def limit_for(page: Path, share: float) -> int:
     return int(page.stat().st_size - (1 - share) * sounds)
 
 
-@pytest.mark.parametrize("kbps", [128, 112, 96, 80, 64, 56, 48])
+@pytest.mark.parametrize("kbps", [128, 80, 48])
 def test_a_smaller_page_has_a_lower_bit_rate(page, tmp_path, capsys, kbps, library):
     limit = limit_for(page, (kbps + 7) / 128)
     made = map_page.write(library, tmp_path / "map.html", limit=limit)
@@ -236,13 +236,13 @@ def alike(found: dict, made: Made) -> None:
 
 
 @pytest.mark.parametrize("again", [0, 1])
-@pytest.mark.parametrize("place", [(0.5, 0.5), (0.31, 0.72), (0.9, 0.05), (-0.1, 1.1)])
+@pytest.mark.parametrize("place", [(0.5, 0.5), (0.31, 0.72), (-0.1, 1.1)])
 def test_a_click_makes_what_the_library_makes_of_that_place(opened, library, place, again):
     found = opened.ask("make", *place, again)
     alike(found, lending(library, opened.sound).make(place, again=again))
 
 
-@pytest.mark.parametrize("rate", [16000, 22050, 48000])
+@pytest.mark.parametrize("rate", [16000, 48000])
 def test_it_makes_the_same_at_every_rate(heeded, library, tmp_path, rate):
     clips = [drum(index, rate) for index in range(32)]
     lib = lending(replace(library, sample_rate=rate), clips.__getitem__)

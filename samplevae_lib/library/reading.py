@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from zlib import crc32
 import numpy as np
 import torch
 from scipy.spatial.distance import cdist
+from threadpoolctl import threadpool_limits
 
 from samplevae_lib import audio
 from samplevae_lib.datasets.folder import MAX_SECONDS, sound_files
@@ -153,12 +154,23 @@ def listen(
             sounds = [audio.resample(*begun[n], classifier.sample_rate) for n in asked]
             rows.heard[asked], rows.sure[asked] = _heard(classifier, sounds)
 
+    with (
+        _one_thread_each(),
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        closing(pool.map(part, parts)) as done,  # Ctrl-C waits for no more than what is begun
+    ):
+        for numbers, _ in zip(parts, done, strict=True):
+            progress.advance(len(numbers))
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Where several threads compute, none starts more of them: they would wait for each other."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)  # in each of the threads, or they would wait for each other
+    torch.set_num_threads(1)
     try:
-        with ThreadPoolExecutor(os.cpu_count()) as pool, closing(pool.map(part, parts)) as done:
-            for numbers, _ in zip(parts, done, strict=True):
-                progress.advance(len(numbers))
+        with threadpool_limits(1):
+            yield
     finally:
         torch.set_num_threads(before)
 
@@ -200,7 +212,7 @@ def described(sound: np.ndarray, rate: int) -> Described:
     rings = int(np.searchsorted(energy, _OVER * energy[-1])) - first
     spec = ENVELOPE.spec(rate)
     seen = sound[first : first + int(ENVELOPE.seconds * rate) + spec.n_fft]
-    magnitude = spec.complex(torch.from_numpy(seen)).abs().numpy()
+    magnitude = np.abs(spec.complex(torch.from_numpy(seen)).numpy())  # torch's is slower
     bands = decibels(spec.mel_filters() @ magnitude, floor=ENVELOPE.floor_db).level
     levels = ENVELOPE.segmented(bands)
     timbre = _timbre(np.square(magnitude[: int(ENVELOPE.top * spec.n_fft / rate) + 1]))
