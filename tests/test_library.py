@@ -333,6 +333,8 @@ def test_a_library_of_few_kinds_of_sounds_opens(tmp_path, kinds):
         put(tmp_path, f"{k}.wav", tone(300 * (1 + k % kinds), 0.3, 5))
     lib = library.open(tmp_path)
     assert np.isfinite(lib.points).all()
+    assert [name for _, _, name in lib.regions]
+    assert len(lib.region_of(lib.points)) == 6
     check(lib.make([0.5, 0.4]).audio)
     check(lib.combine({0: 0.5, 5: 0.5}).audio)
 

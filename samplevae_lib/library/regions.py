@@ -19,11 +19,11 @@ def centres(points: np.ndarray, *, seed: int = 0) -> np.ndarray:
 
     They are those of k-means.
     """
-    count = max(1, min(int(np.clip(len(points) ** 0.35, 6, 16)), len(points) // 4))
-    drawn = np.random.default_rng(seed).permutation(len(points))[:_DRAWN]
+    drawn = points[np.random.default_rng(seed).permutation(len(points))[:_DRAWN]]
+    count = int(np.clip(len(points) ** 0.35, 6, 16))
+    count = max(1, min(count, len(points) // 4, len(np.unique(drawn, axis=0))))
     with threadpool_limits(1):
-        found = KMeans(count, n_init=4, random_state=seed).fit(points[drawn])
-    return found.cluster_centers_
+        return KMeans(count, n_init=4, random_state=seed).fit(drawn).cluster_centers_
 
 
 def names(sounds: pd.DataFrame, region: np.ndarray) -> list[str]:
