@@ -27,7 +27,7 @@ from samplevae_lib.datasets.store import shown
 from samplevae_lib.inversion.borrowed import LEAST_DB, MOST_DB, turned
 from samplevae_lib.inversion.envelopes import Envelope
 from samplevae_lib.library import regions
-from samplevae_lib.library.reading import ENVELOPE, described
+from samplevae_lib.library.reading import ENVELOPE, described, one_thread_each
 from samplevae_lib.models.envelope_vae import EnvelopeVAE
 from samplevae_lib.sample_map import SampleMap
 
@@ -137,7 +137,8 @@ class Library:
             raise ValueError(f"sample_rate is {sample_rate} Hz: expected {LOWEST_RATE} or more")
         sound = np.asarray(files.check(audio), np.float32)
         try:
-            levels, _ = described(sound, sample_rate)
+            with one_thread_each():
+                levels, _ = described(sound, sample_rate)
         except ValueError as error:
             raise ValueError(f"audio {error}") from error
         away = self._away(self.vae.encode(levels) * self.vae.deviations)
@@ -197,7 +198,8 @@ class Library:
         lender = int(sounds[again % len(sounds)])
         change = shares @ self.latents[sounds] - self.latents[lender]
         level = np.average(self.sounds["peak"].to_numpy()[sounds], weights=np.abs(shares))
-        audio = self._turned(lender, change.astype(np.float32), float(level))
+        with one_thread_each():
+            audio = self._turned(lender, change.astype(np.float32), float(level))
         distances = np.linalg.norm(self.points[sounds] - place, axis=1)
         return Made(audio, guess, lender, sounds, distances, shares)
 
@@ -208,6 +210,7 @@ class Library:
             return sound
         spec = self.envelope.spec(self.sample_rate)
         begins = round(self.sounds["begins"].iloc[lender] * self.sample_rate)
+        begins = min(begins, len(sound) - 1)  # the file may be another by now
         pad = -begins % spec.hop  # so that it begins in the middle of a frame
         wave = np.pad(sound - sound.mean(), (pad, 0))
         before, count = (begins + pad) // spec.hop, spec.frames(len(wave))

@@ -19,7 +19,7 @@ from zlib import crc32
 import numpy as np
 import torch
 from scipy.spatial.distance import cdist
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from samplevae_lib import audio
 from samplevae_lib.datasets.folder import MAX_SECONDS, sound_files
@@ -40,6 +40,7 @@ STRANGE = 5.5
 _ONSET = 0.02  # of its peak: a sound begins with the first sample above this
 _OVER = 0.999  # the share of its energy after which a sound has rung out
 _TOGETHER = 16  # files that a thread reads at a time
+_POOLS = ThreadpoolController()  # of what is imported above
 _COLUMNS = ("levels", "facts", "heard", "sure")
 _LEAST = 1e-10  # of the greatest power: what is lower counts as this
 
@@ -155,7 +156,7 @@ def listen(
             rows.heard[asked], rows.sure[asked] = _heard(classifier, sounds)
 
     with (
-        _one_thread_each(),
+        one_thread_each(),
         ThreadPoolExecutor(os.cpu_count()) as pool,
         closing(pool.map(part, parts)) as done,  # Ctrl-C waits for no more than what is begun
     ):
@@ -164,12 +165,16 @@ def listen(
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Where several threads compute, none starts more of them: they would wait for each other."""
+def one_thread_each() -> Iterator[None]:
+    """Let nothing within start more threads.
+
+    Where several compute already, on a library or on a busy machine, they wait for each other: a
+    sound that takes four milliseconds to make took a hundred.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with threadpool_limits(1):
+        with _POOLS.limit(limits=1):
             yield
     finally:
         torch.set_num_threads(before)
