@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from samplevae_lib.spectral import Spectrogram, decibels
+from samplevae_lib.spectral import Spectrogram, decibels, one_thread_each
 
 LEAST_DB, MOST_DB = -60.0, 40.0  # how far a band is turned down or up
 _ROUNDS = 2  # a band's neighbours leak into it, so that one round does not quite reach its level
@@ -52,10 +52,11 @@ def shaped(
     """
     sound = np.asarray(lender, np.float32)
     gains, made = np.zeros_like(wanted, dtype=np.float32), sound
-    for _ in range(_ROUNDS):
-        away = np.maximum(wanted, floor_db) - decibels(spec.forward(made), floor=floor_db).level
-        gains = np.clip(gains + away, LEAST_DB, MOST_DB)
-        made = turned(sound, gains, spec)
+    with one_thread_each():
+        for _ in range(_ROUNDS):
+            away = np.maximum(wanted, floor_db) - decibels(spec.forward(made), floor=floor_db).level
+            gains = np.clip(gains + away, LEAST_DB, MOST_DB)
+            made = turned(sound, gains, spec)
     return made
 
 

@@ -27,9 +27,10 @@ from samplevae_lib.datasets.store import shown
 from samplevae_lib.inversion.borrowed import LEAST_DB, MOST_DB, turned
 from samplevae_lib.inversion.envelopes import Envelope
 from samplevae_lib.library import regions
-from samplevae_lib.library.reading import ENVELOPE, described, one_thread_each
+from samplevae_lib.library.reading import ENVELOPE, described
 from samplevae_lib.models.envelope_vae import EnvelopeVAE
 from samplevae_lib.sample_map import SampleMap
+from samplevae_lib.spectral import one_thread_each
 
 LOWEST_RATE = 8000  # Hz
 _HERE = 1e-6  # of the map's width: a place no farther from a sound is the sound's own

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +19,6 @@ from zlib import crc32
 import numpy as np
 import torch
 from scipy.spatial.distance import cdist
-from threadpoolctl import ThreadpoolController
 
 from samplevae_lib import audio
 from samplevae_lib.datasets.folder import MAX_SECONDS, sound_files
@@ -27,7 +26,7 @@ from samplevae_lib.datasets.store import shown
 from samplevae_lib.inversion.envelopes import Envelope
 from samplevae_lib.models.drum_classifier import DrumClassifier
 from samplevae_lib.progress import Progress
-from samplevae_lib.spectral import decibels
+from samplevae_lib.spectral import decibels, one_thread_each
 
 ENVELOPE = Envelope(bands=64)
 SHORTEST = 0.005  # seconds
@@ -40,7 +39,6 @@ STRANGE = 5.5
 _ONSET = 0.02  # of its peak: a sound begins with the first sample above this
 _OVER = 0.999  # the share of its energy after which a sound has rung out
 _TOGETHER = 16  # files that a thread reads at a time
-_POOLS = ThreadpoolController()  # of what is imported above
 _COLUMNS = ("levels", "facts", "heard", "sure")
 _LEAST = 1e-10  # of the greatest power: what is lower counts as this
 
@@ -162,22 +160,6 @@ def listen(
     ):
         for numbers, _ in zip(parts, done, strict=True):
             progress.advance(len(numbers))
-
-
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Let nothing within start more threads.
-
-    Where several compute already, on a library or on a busy machine, they wait for each other: a
-    sound that takes four milliseconds to make took a hundred.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with _POOLS.limit(limits=1):
-            yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _fill(rows: Rows, number: int, folder: Path) -> tuple[np.ndarray, int] | None:
