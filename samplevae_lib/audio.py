@@ -29,6 +29,8 @@ _FORMATS = {
     ".aiff": ("AIFF", "PCM_16"),
     ".aif": ("AIFF", "PCM_16"),
 }
+# An MP3's frame that counts the others; without it, libsndfile infers them from size, tags included.
+_COUNTED = re.compile(rb"\xff[\xe2-\xff].{11,36}(?:Xing|Info)", re.DOTALL)
 _UNSTATED = 2**62  # libsndfile claims more samples than that where a FLAC is left without a length
 # What libsndfile notes in its log about the sound of a WAV or AIFF that was cut off, in bytes.
 _CUT = re.compile(r"(?:data|SSND) : (?P<promised>\d+) \(should be (?P<found>\d+)\)")
@@ -294,22 +296,9 @@ def _missing(path: str | os.PathLike, file: sf.SoundFile, frames: int) -> str:
         return f"{gap} bytes of its sound are missing" if gap else ""
     if file.format == "OGG":
         return _missing_page(path)
-    if frames < file.frames and (file.format != "MP3" or _says_its_length(path)):
+    if frames < file.frames and (file.format != "MP3" or _COUNTED.search(Path(path).read_bytes())):
         return f"{frames} of {file.frames} samples could be read"
     return ""
-
-
-def _says_its_length(path: str | os.PathLike) -> bool:
-    """Whether an MP3 begins with a Xing or Info frame, behind its ID3v2 tag.
-
-    Where there is none, libsndfile infers its length from its size, tags and pictures included.
-    """
-    with Path(path).open("rb") as file:
-        head = file.read(10)
-        sizes = head[6:10] if head.startswith(b"ID3") else b""
-        file.seek(10 + sum(size << 7 * (3 - i) for i, size in enumerate(sizes)) if sizes else 0)
-        first = file.read(256)
-    return b"Xing" in first or b"Info" in first
 
 
 def _missing_page(path: str | os.PathLike) -> str:
