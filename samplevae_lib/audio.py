@@ -22,21 +22,16 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 MAX_SECONDS = 600.0  # ten minutes: longer is a track, not a sample
 SILENCE = 1e-4  # peak of −80 dB full scale: under it nothing is heard, and scaling it up is noise
 _FORMATS = {
-    ".wav": ("WAV", "PCM_16"),
-    ".flac": ("FLAC", "PCM_16"),
-    ".ogg": ("OGG", "VORBIS"),
-    ".mp3": ("MP3", "MPEG_LAYER_III"),
-    ".aiff": ("AIFF", "PCM_16"),
-    ".aif": ("AIFF", "PCM_16"),
-}
-# An MP3's frame that counts the others; without it, libsndfile infers them from size, tags included.
-_COUNTED = re.compile(rb"\xff[\xe2-\xff].{11,36}(?:Xing|Info)", re.DOTALL)
+    ".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"), ".aiff": ("AIFF", "PCM_16"), ".aif": ("AIFF", "PCM_16"),
+}  # fmt: skip
 _UNSTATED = 2**62  # libsndfile claims more samples than that where a FLAC is left without a length
 # What libsndfile notes in its log about the sound of a WAV or AIFF that was cut off, in bytes.
 _CUT = re.compile(r"(?:data|SSND) : (?P<promised>\d+) \(should be (?P<found>\d+)\)")
 # A program that writes to a pipe can't know the length yet and leaves one of these in the header.
 _FROM_A_PIPE = {size - header for size in (2**32 - 1, 2**31 - 1) for header in (0, 36)}
 MP3_KBPS = (32, 320)  # least and greatest bit rate of MPEG-1 layer III
+_MPEG_1, _MP3_KBPS_BELOW = 32000, (8, 160)  # Hz from which that is used, and MPEG-2's bit rates
 _LOWEST_BIT_RATE = 0.9999  # libsndfile's compression level; 1 it takes for a mistake
 _LATEST = 4096  # samples: no MP3 decoder is later than that
 
@@ -51,12 +46,9 @@ class AudioError(ValueError):
 
 
 def read(
-    path: str | os.PathLike,
-    *,
-    sample_rate: int | None = None,
-    mono: bool = True,
+    path: str | os.PathLike, *, sample_rate: int | None = None, mono: bool = True,
     max_seconds: float = MAX_SECONDS,
-) -> tuple[np.ndarray, int]:
+) -> tuple[np.ndarray, int]:  # fmt: skip
     """Read a WAV, FLAC, OGG, MP3 or AIFF file of any rate, depth and number of channels.
 
     sample_rate: Hz to resample to; None keeps the file's own rate.
@@ -120,8 +112,7 @@ def mix_down(frames: np.ndarray) -> np.ndarray:
 def resample(audio: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
     """Resample the last axis from one rate in Hz to another, with soxr at high quality: float32.
 
-    Gives the samples that librosa.resample gives, which calls soxr too but holds Python's lock
-    for longer, so that its threads wait for each other.
+    As librosa.resample does, but without holding Python's lock, so that threads don't wait.
     """
     if from_rate == to_rate:
         return audio
@@ -135,7 +126,7 @@ def resample(audio: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
 def cut_or_pad(audio: np.ndarray, samples: int, *, fade: int = 128) -> np.ndarray:
     """Pad (samples,) with silence or cut it to `samples`, float32.
 
-    fade: over how many samples a cut end fades out; what is only padded is not faded.
+    fade: over how many samples a cut end fades out.
     """
     if samples < 1:
         raise ValueError(f"samples must be at least 1, not {samples}")
@@ -186,12 +177,11 @@ def match_levels(clips: Sequence[np.ndarray], *, peak: float = -1.0) -> list[np.
     >>> [round(float(clip.max()), 3) for clip in match_levels([soft, loud], peak=0.0)]
     [1.0, 1.0]
     """
-    loudness = np.array([loudness_db(clip) for clip in clips])
-    headroom = np.array([peak - peak_db(clip) for clip in clips])
+    loudness, peaks = (np.array([f(clip) for clip in clips]) for f in (loudness_db, peak_db))
     audible = np.isfinite(loudness)
     if not audible.any():
         return list(clips)
-    target = float((loudness[audible] + headroom[audible]).min())
+    target = peak + float((loudness[audible] - peaks[audible]).min())
     gains = np.where(audible, 10 ** ((target - np.where(audible, loudness, 0.0)) / 20), 1.0)
     return [(clip * gain).astype(np.float32) for clip, gain in zip(clips, gains, strict=True)]
 
@@ -222,15 +212,21 @@ def _check_channels(audio: np.ndarray, *, peak: float) -> None:
 
 
 def encode(
-    audio: np.ndarray, sample_rate: int, *, suffix: str = ".wav", subtype: str | None = None
-) -> bytes:
+    audio: np.ndarray, sample_rate: int, *, suffix: str = ".wav", subtype: str | None = None,
+    kbps: float | None = None,
+) -> bytes:  # fmt: skip
     """The bytes of a sound file, for a player in a page or a file on disk.
 
     audio: (samples,) or (channels, samples). suffix, subtype: format and coding, as in `write`.
+    kbps: the constant bit rate of an MP3, 32 to 320 kbit/s, and 8 to 160 below 32000 Hz.
     """
-    container, usual = _FORMATS[suffix]
+    (container, usual), options = _FORMATS[suffix], {}
+    if kbps is not None:
+        least, most = MP3_KBPS if sample_rate >= _MPEG_1 else _MP3_KBPS_BELOW
+        level = min((most - kbps) / (most - least), _LOWEST_BIT_RATE)
+        options = {"bitrate_mode": "CONSTANT", "compression_level": level}
     buffer = io.BytesIO()
-    sf.write(buffer, audio.T, sample_rate, format=container, subtype=subtype or usual)
+    sf.write(buffer, audio.T, sample_rate, format=container, subtype=subtype or usual, **options)
     return buffer.getvalue()
 
 
@@ -245,25 +241,18 @@ def through_mp3(audio: np.ndarray, sample_rate: int, kbps: float) -> tuple[np.nd
     if not least <= kbps <= most:
         raise ValueError(f"kbps is {kbps}: expected {least} to {most}")
     _check_channels(audio, peak=1.0)
-    buffer = io.BytesIO()
-    level = min((most - kbps) / (most - least), _LOWEST_BIT_RATE)
-    options = {"bitrate_mode": "CONSTANT", "compression_level": level}
-    sf.write(buffer, audio.T, sample_rate, format="MP3", subtype="MPEG_LAYER_III", **options)
-    buffer.seek(0)
-    decoded = sf.read(buffer, dtype="float32")[0].T
+    content = encode(audio, sample_rate, suffix=".mp3", kbps=kbps)
+    decoded = sf.read(io.BytesIO(content), dtype="float32")[0].T
     # Not every MP3 notes how late its encoder made it, so that is measured.
     late = delay(np.atleast_2d(audio).mean(0), np.atleast_2d(decoded).mean(0))
     kept = decoded[..., late : late + audio.shape[-1]]
     aligned = np.zeros(audio.shape, np.float32)
     aligned[..., : kept.shape[-1]] = kept
-    return aligned, buffer.getbuffer().nbytes
+    return aligned, len(content)
 
 
 def delay(reference: np.ndarray, test: np.ndarray) -> int:
-    """By how many samples, 0 to 4096, `test` is late: the shift at which the two correlate most.
-
-    reference, test: (samples,) at one rate.
-    """
+    """By how many samples, 0 to 4096, `test` is late: where the two correlate most."""
     from scipy.fft import irfft, next_fast_len, rfft
 
     length = next_fast_len(len(reference) + len(test))
@@ -296,9 +285,20 @@ def _missing(path: str | os.PathLike, file: sf.SoundFile, frames: int) -> str:
         return f"{gap} bytes of its sound are missing" if gap else ""
     if file.format == "OGG":
         return _missing_page(path)
-    if frames < file.frames and (file.format != "MP3" or _COUNTED.search(Path(path).read_bytes())):
-        return f"{frames} of {file.frames} samples could be read"
-    return ""
+    short = frames < file.frames and (file.format != "MP3" or _says_its_length(path))
+    return f"{frames} of {file.frames} samples could be read" if short else ""
+
+
+def _says_its_length(path: str | os.PathLike) -> bool:
+    """Whether an MP3 begins with a Xing or Info frame, behind its ID3v2 tag; where there is none,
+    libsndfile infers its length from its size, tags and pictures included.
+    """
+    with Path(path).open("rb") as file:
+        head = file.read(10)
+        sizes = head[6:10] if head.startswith(b"ID3") else b""
+        file.seek(10 + sum(size << 7 * (3 - i) for i, size in enumerate(sizes)) if sizes else 0)
+        first = file.read(256)
+    return b"Xing" in first or b"Info" in first
 
 
 def _missing_page(path: str | os.PathLike) -> str:
@@ -315,8 +315,8 @@ def _refuse_long(path: str | os.PathLike, frames: int, rate: int, max_seconds: f
     if frames > _UNSTATED:
         raise AudioError(path, "does not state its length, as a FLAC from a pipe; encode it anew")
     if frames / rate > max_seconds:
-        reason = f"is {frames / rate:.1f} s long; the limit is max_seconds={max_seconds:g}"
-        raise AudioError(path, reason)
+        limit = f"the limit is max_seconds={max_seconds:g}"
+        raise AudioError(path, f"is {frames / rate:.1f} s long; {limit}")
 
 
 def _why_unread(path: Path, error: Exception) -> str:
@@ -341,8 +341,8 @@ def _refuse_unusable(path: str | os.PathLike, audio: np.ndarray, frames: np.ndar
     if peak < SILENCE:
         loudest = float(np.abs(frames).max())
         if loudest < SILENCE:
-            reason = f"is silent: its peak is {_decibels(loudest):.0f} dB, under −80 dB"
-            raise AudioError(path, reason)
+            at = f"{_decibels(loudest):.0f} dB"
+            raise AudioError(path, f"is silent: its peak is {at}, under −80 dB")
         raise AudioError(path, "is silent once its channels are mixed: they cancel out")
 
 

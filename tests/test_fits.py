@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,14 @@ def test_a_fit_is_trained_once_and_then_taken_from_the_cache():
     assert taken.history.equals(done.history)  # seconds too: nothing was trained
     assert torch.equal(weights(first), weights(again))
     assert not torch.equal(weights(first), weights(one()))
+
+
+def test_two_runs_that_want_the_same_fit_train_it_once():
+    wanted = [one(), one()]
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(fit, wanted))
+    assert sorted(each.source for each in done) == ["cached", "trained"]
+    assert torch.equal(*map(weights, wanted))
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ COMES_WITH = {
     "sklearn": "scikit-learn", "umap": "umap-learn", "PIL": "matplotlib", "cycler": "matplotlib",
     "IPython": "jupyterlab", "nbformat": "nbconvert", "requests": "pooch", "scipy": "librosa",
     "packaging": "pooch", "chromaprint": "pyacoustid",
-    "threadpoolctl": "scikit-learn",
+    "threadpoolctl": "scikit-learn", "traitlets": "ipywidgets",
 }  # fmt: skip
 
 each_module = pytest.mark.parametrize(
@@ -276,6 +276,22 @@ def test_a_notebook_records_what_is_registered_for_it_and_nothing_else(notebook)
         assert registered[kind] <= (texts if looped else written), kind
 
 
+def read_by_recipes(tree: ast.AST) -> set[str]:
+    """The settings that modules of `training`, which a notebook hands its settings to, read."""
+    modules = {
+        LIBRARY / "training" / f"{alias.name}.py"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "samplevae_lib.training"
+        for alias in node.names
+    }
+    return {
+        node.attr
+        for module in modules
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "settings"
+    }
+
+
 @each_notebook
 def test_a_notebook_has_its_tables_in_the_settings_and_uses_no_setting_they_lack(notebook):
     number = notebook.stem[:2]
@@ -293,6 +309,7 @@ def test_a_notebook_has_its_tables_in_the_settings_and_uses_no_setting_they_lack
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "shaping"
         for text in ast.literal_eval(node.value)
     }
+    used |= read_by_recipes(code(notebook)) & known
     assert used - known == set()
     assert known - used == set(), "settings that the notebook never uses"
 

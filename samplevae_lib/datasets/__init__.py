@@ -15,7 +15,7 @@ from samplevae_lib.settings import PROFILES
 
 NAMES = ("signals", "digits", "drums", "notes")
 
-__getattr__ = on_first_use(__name__, "signals")
+__getattr__ = on_first_use(__name__, "drums", "signals")
 __all__ = ["DATA", "NAMES", "PROFILES", "Dataset", "Problem", "StandInWarning", "load"]
 
 

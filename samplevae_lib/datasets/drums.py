@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from pathlib import Path
 
 from samplevae_lib.datasets import download, manifest
 from samplevae_lib.datasets.dataset import Dataset, Problem
@@ -25,6 +26,11 @@ STAND_IN_PER_CLASS = {"smoke": 20, "reference": 120, "paper": 240}
 def archive() -> download.Archive:
     """The repository at one commit; it states no licence, so it is fetched, never passed on."""
     return download.repository("drums", REPOSITORY, COMMIT, licence="none stated")
+
+
+def folder() -> Path:
+    """Where the recordings lie as files; they are fetched if they have to be."""
+    return download.obtain(archive())
 
 
 def load(
@@ -57,7 +63,6 @@ def load(
 
 def _real(how: Decoding, label_of: dict[str, str]) -> Dataset:
     source = archive()
-    folder = download.obtain(source)
     entries = [entry for entry in source.entries if entry.label in label_of]
     problems = _copies(entries, label_of)
     left_out = {problem.path for problem in problems}
@@ -71,7 +76,7 @@ def _real(how: Decoding, label_of: dict[str, str]) -> Dataset:
         if entry.path not in left_out
     }
     provenance = source.provenance | {"files": len(entries)}
-    return from_files("drums", folder, rows, how, provenance=provenance, problems=problems)
+    return from_files("drums", folder(), rows, how, provenance=provenance, problems=problems)
 
 
 def _copies(entries: list[manifest.Entry], label_of: dict[str, str]) -> tuple[Problem, ...]:

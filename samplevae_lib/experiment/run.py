@@ -89,27 +89,30 @@ class Run:
         show.dataset(loaded)
         return loaded
 
-    def sizes_for(self, dataset: Dataset) -> Settings:
+    def sizes_for(self, dataset: Dataset, *, of: str = "") -> Settings:
         """The settings that decide how large and how long models of these sounds are trained.
 
         Those of this run for recordings. Where a stand-in takes their place, the smoke profile's:
-        nobody should wait a night for what decides nothing.
+        nobody should wait a night for what decides nothing. of: number of another notebook whose
+        models are meant.
         """
-        if dataset.source == "real":
-            return self.settings
-        self._small.add(dataset.name)
-        return load_settings(self.notebook.number, paths.SMOKE)
+        number, profile = of or self.notebook.number, self.profile
+        if dataset.source != "real":
+            self._small.add(dataset.name)
+            profile = paths.SMOKE
+        return load_settings(number, profile)
 
-    def fit_all(self, wanted: Mapping[Any, Fit]) -> dict[Any, pd.DataFrame]:
+    def fit_all(self, wanted: Mapping[Any, Fit], *, of: str = "") -> dict[Any, pd.DataFrame]:
         """Fill in the weights of all models; returns each history (DataFrame) by its name.
 
         Weights that come with the project are taken first, then those in the cache; what neither
         has is trained, several side by side. What a fit needs must come from a module: a function
-        or class written in the notebook can't follow it into another process.
+        or class written in the notebook can't follow it into another process. of: the name of
+        another notebook whose models these are, and with whose weights they come.
         """
         import torch
 
-        known = "" if self.profile == paths.SMOKE else self.notebook.name
+        known = "" if self.profile == paths.SMOKE else of or self.notebook.name
         shipping = os.environ.get("SAMPLEVAE_SHIP", "")
         plan = Plan(
             known, self._origin(self._datasets), torch.get_num_threads(),

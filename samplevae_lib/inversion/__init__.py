@@ -7,5 +7,5 @@ from samplevae_lib.inversion.griffin_lim import linear
 from samplevae_lib.inversion.methods import METHODS, Method, invert
 from samplevae_lib.inversion.vocoder import available, unheard
 
-__getattr__ = on_first_use(__name__, "comparison", "log_mel")
+__getattr__ = on_first_use(__name__, "borrowed", "comparison", "envelopes", "log_mel")
 __all__ = ["METHODS", "Method", "available", "invert", "linear", "unheard"]

@@ -1,4 +1,4 @@
-"""A new envelope with borrowed detail: a recorded sound, each mel band of which is turned up or down.
+"""A new envelope with borrowed detail: a recorded sound, each of its mel bands turned up or down.
 
 A small code holds how loud the bands of a sound are, and not where its partials lie or how its
 noise runs. No phase fits such bands alone; a recorded sound has all of it. What is made this way
@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from samplevae_lib.inversion.envelopes import below_loudest
-from samplevae_lib.spectral import Spectrogram
+from samplevae_lib.spectral import Spectrogram, decibels
 
 LEAST_DB, MOST_DB = -60.0, 40.0  # how far a band is turned down or up
 _ROUNDS = 2  # a band's neighbours leak into it, so that one round does not quite reach its level
@@ -31,8 +30,9 @@ def rebuild(
     """
     length = spec.hop * (bands.shape[-1] - 1)
     sounds = torch.as_tensor(np.asarray(lenders, np.float32))[:, :length]
-    theirs = below_loudest(spec.forward(sounds).numpy(), floor_db)
-    wanted = below_loudest(bands.numpy(), floor_db)
+    theirs, wanted = (
+        decibels(each, floor=floor_db).level.numpy() for each in (spec.forward(sounds), bands)
+    )
     nearest = [int(np.square(theirs - one).mean((1, 2)).argmin()) for one in wanted]
     made = [
         shaped(lenders[place, :length], one, spec, floor_db=floor_db)
@@ -53,7 +53,7 @@ def shaped(
     sound = np.asarray(lender, np.float32)
     gains, made = np.zeros_like(wanted, dtype=np.float32), sound
     for _ in range(_ROUNDS):
-        away = np.maximum(wanted, floor_db) - below_loudest(spec.forward(made), floor_db)
+        away = np.maximum(wanted, floor_db) - decibels(spec.forward(made), floor=floor_db).level
         gains = np.clip(gains + away, LEAST_DB, MOST_DB)
         made = turned(sound, gains, spec)
     return made

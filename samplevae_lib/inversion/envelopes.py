@@ -12,9 +12,7 @@ from functools import cache
 
 import numpy as np
 
-from samplevae_lib.spectral import Spectrogram
-
-_LEAST = 1e-9  # magnitude below which no band is told from silence
+from samplevae_lib.spectral import Spectrogram, decibels
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class Envelope:
     def framed(self, sound: np.ndarray, sample_rate: int) -> np.ndarray:
         """One sound (samples,) → (bands, frames) in dB below its loudest, a frame every 8 ms."""
         bands = self.spec(sample_rate).forward(np.asarray(sound, np.float32))
-        return below_loudest(bands, self.floor_db)
+        return decibels(bands, floor=self.floor_db).level
 
     def segmented(self, frames: np.ndarray) -> np.ndarray:
         """Levels (bands, frames) → their means over each segment, (bands, segments)."""
@@ -77,13 +75,6 @@ class Envelope:
     def frames(self, segments: np.ndarray, count: int) -> np.ndarray:
         """(…, bands, segments) → (…, bands, count): straight lines between segments' middles."""
         return segments @ _lines(tuple(self.edges), count)
-
-
-def below_loudest(magnitudes: np.ndarray, floor_db: float) -> np.ndarray:
-    """Magnitudes (…, bands, frames) in dB below the loudest of each sound, floor_db at least."""
-    level = 20 * np.log10(np.maximum(magnitudes, _LEAST))
-    loudest = np.maximum(level.max((-2, -1), keepdims=True), 20 * np.log10(_LEAST) - floor_db)
-    return np.maximum(level - loudest, floor_db)
 
 
 @cache

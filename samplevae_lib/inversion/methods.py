@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from samplevae_lib.inversion import (
+    borrowed,
     constant_q,
     degli,
     griffin_lim,
@@ -61,6 +62,9 @@ METHODS = {
     ),
     "degli": Method(degli.rebuild, "stft", "Masuyama et al., ICASSP 2019; needs network="),
     "wavenet": Method(wavenet.rebuild, "mel", "van den Oord et al. (2016); needs network="),
+    "borrowed": Method(
+        borrowed.rebuild, "mel", "this project's: a recorded sound's detail; needs lenders="
+    ),
     "neural": Method(vocoder.rebuild, "mel", "this project's, after Siuzdak, ICLR 2024 (Vocos)"),
 }  # fmt: skip
 

@@ -24,9 +24,10 @@ from threadpoolctl import ThreadpoolController
 from samplevae_lib import audio
 from samplevae_lib.datasets.folder import MAX_SECONDS, sound_files
 from samplevae_lib.datasets.store import shown
-from samplevae_lib.inversion.envelopes import Envelope, below_loudest
+from samplevae_lib.inversion.envelopes import Envelope
 from samplevae_lib.models.drum_classifier import DrumClassifier
 from samplevae_lib.progress import Progress
+from samplevae_lib.spectral import decibels
 
 ENVELOPE = Envelope(bands=64)
 SHORTEST = 0.005  # seconds
@@ -217,7 +218,8 @@ def described(sound: np.ndarray, rate: int) -> Described:
     spec = ENVELOPE.spec(rate)
     seen = sound[first : first + int(ENVELOPE.seconds * rate) + spec.n_fft]
     magnitude = np.abs(spec.complex(torch.from_numpy(seen)).numpy())  # torch's is slower
-    levels = ENVELOPE.segmented(below_loudest(spec.mel_filters() @ magnitude, ENVELOPE.floor_db))
+    bands = decibels(spec.mel_filters() @ magnitude, floor=ENVELOPE.floor_db).level
+    levels = ENVELOPE.segmented(bands)
     timbre = _timbre(np.square(magnitude[: int(ENVELOPE.top * spec.n_fft / rate) + 1]))
     facts = (own, seconds, first / rate, max(0, rings) / rate, *timbre, min(peak, 1))
     return Described(levels.astype(np.float16), np.array(facts, np.float32))

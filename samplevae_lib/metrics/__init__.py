@@ -23,6 +23,7 @@ from samplevae_lib.metrics.classification import (
 )
 from samplevae_lib.metrics.distances import (
     log_spectral_distance,
+    multi_scale_distance,
     residual_db,
     snr_db,
     spectral_convergence,
@@ -52,6 +53,7 @@ __all__ = [
     "Bins", "Interval", "balanced", "bin_shares", "calibration", "calibration_error", "centres",
     "decimation_residual", "dominant_frequency", "drift", "fingerprint", "fingerprint_similarity",
     "floor", "folded", "frechet", "htk_mfcc", "interval", "kernel_distance", "listed",
-    "log_spectral_distance", "ndb", "odg", "one_nn", "one_nn_accuracy", "over_sounds",
-    "pairwise_dtw", "residual_db", "scores", "share", "shrunk", "snr_db", "spectral_convergence",
+    "log_spectral_distance", "multi_scale_distance", "ndb", "odg", "one_nn", "one_nn_accuracy",
+    "over_sounds", "pairwise_dtw", "residual_db", "scores", "share", "shrunk", "snr_db",
+    "spectral_convergence",
 ]  # fmt: skip

@@ -68,6 +68,20 @@ def log_spectral_distance(
     return np.sqrt(np.square(away[..., first:, :]).mean(-2)).mean(-1)
 
 
+def multi_scale_distance(
+    reference: np.ndarray, test: np.ndarray, sample_rate: int, *, floor: float = -60.0
+) -> np.ndarray:
+    """`log_spectral_distance` as a mean over windows of 2048 to 128 samples, each with a quarter's
+    hop: long ones tell pitches apart, short ones moments.
+
+    reference, test: sounds (…, samples) of one shape. floor: in dB below the loudest bin. Returns
+    (…,), in dB. The scales are those of the losses after Yamamoto, Song and Kim (ICASSP 2020).
+    """
+    specs = [Spectrogram("stft", sample_rate, n, n // 4) for n in (2048, 1024, 512, 256, 128)]
+    each = [log_spectral_distance(reference, test, spec, floor=floor) for spec in specs]
+    return np.mean(each, axis=0)
+
+
 def residual_db(signal: np.ndarray, estimate: np.ndarray) -> np.ndarray:
     """Energy of signal − estimate in dB, relative to the signal's: (…, samples) twice → (…,).
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from samplevae_lib import on_first_use
 
 __getattr__ = on_first_use(
-    __name__, "autoencoder", "classifiers", "cnn14", "drum_classifier", "inception", "published",
-    "resnet", "tables", "vae",
+    __name__, "autoencoder", "classifiers", "cnn14", "drum_classifier", "envelope_vae", "inception",
+    "published", "resnet", "sample_vae", "tables", "vae",
 )  # fmt: skip
 
 

@@ -65,9 +65,13 @@ class SampleVAE(nn.Module):
         super().__init__()
         self.sizes = [(bands, frames)]
         for _ in channels:
-            self.sizes.append(tuple((n - k) // 2 + 1 for n, k in zip(self.sizes[-1], _POOL, strict=True)))
+            pooled = ((n - k) // 2 + 1 for n, k in zip(self.sizes[-1], _POOL, strict=True))
+            self.sizes.append(tuple(pooled))
         if min(self.sizes[-1]) < 1:
-            raise ValueError(f"{bands} bands of {frames} frames are too few for {len(channels)} pools")
+            raise ValueError(
+                f"{bands} bands of {frames} frames are too few for {len(channels)} convolutions, "
+                "each of which halves both"
+            )
         self.small = (channels[-1], *self.sizes[-1])
         values = channels[-1] * self.sizes[-1][0] * self.sizes[-1][1]
         self.down = nn.ModuleList(

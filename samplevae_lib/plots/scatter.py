@@ -69,6 +69,31 @@ def maps(latents: Mapping[str, Latent], *, columns: int = 4) -> Figure:
 
 
 @styled
+def over_grid(latent: Latent, at: np.ndarray, images: np.ndarray) -> Figure:
+    """A map with a square grid of points on it, and the spectrogram that each of them stands for.
+
+    at: (side², 2), from the upper left, line by line. images: (side², bands, frames), 0 … 1.
+    """
+    import matplotlib.pyplot as plt
+
+    side, kinds = round(len(at) ** 0.5), np.unique(latent.labels)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5.6), width_ratios=(1, 1.35))
+    _points(left, latent, kinds, marks=_SMALL, size=2.5)
+    left.plot(*at.T, "x", color="black", markersize=4)
+    framed = np.pad(images[:, ::-1], ((0, 0), (3, 3), (3, 3)), constant_values=np.nan)
+    height, width = framed.shape[1:]
+    tiles = framed.reshape(side, side, height, width).swapaxes(1, 2)
+    right.imshow(tiles.reshape(side * height, side * width), aspect="auto", vmin=0, vmax=1)
+    for axes in (left, right):
+        axes.set(xticks=[], yticks=[])
+    figure.legend(
+        *left.get_legend_handles_labels(), loc="outside lower center", ncols=len(kinds),
+        markerscale=2.5, handletextpad=0.1, fontsize=8,
+    )  # fmt: skip
+    return figure
+
+
+@styled
 def with_pairs(
     latents: Mapping[str, Latent], pairs: Mapping[str, Mapping[str, Pair]], *,
     heads: tuple[str, str] = ("input", "output"),

@@ -139,6 +139,7 @@ def _execute(job: Job, status: Status) -> dict[str, Any] | None:
                 cwd=str(Path(job.source).parent),
                 on_cell_start=status.cell_started,
                 on_cell_executed=status.cell_ended,
+                store_widget_state=False,  # a page without a kernel shows a widget's picture
             )
         except PapermillExecutionError as failure:
             error = _failure(failure)

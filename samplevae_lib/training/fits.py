@@ -6,12 +6,14 @@ gives each that has to be trained a process of one thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from filelock import FileLock
 
 from samplevae_lib import cache, paths, weights
 from samplevae_lib.files import plain, read_json, write_json
@@ -146,10 +148,13 @@ def fit_all(fits: Mapping[Any, Fit], plan: Plan) -> dict[Any, Fitted]:
     keys = {name: fits[name].key() for name in missing}
     first = {keys[name]: name for name in reversed(missing)}  # twins are trained once
     wanted = {name: fits[name] for name in missing if first[keys[name]] == name}
-    _say_how_long(wanted, plan)
-    for name, history in _trained(wanted, keys, plan.workers):
-        found[name] = Fitted(history, "trained", _seconds(history))
-        _keep(name, fits[name], keys[name], found[name], plan)
+    with _alone(keys[name] for name in wanted):
+        found |= {name: _known(name, one, plan) for name, one in wanted.items()}
+        wanted = {name: one for name, one in wanted.items() if found[name] is None}
+        _say_how_long(wanted, plan)
+        for name, history in _trained(wanted, keys, plan.workers):
+            found[name] = Fitted(history, "trained", _seconds(history))
+            _keep(name, fits[name], keys[name], found[name], plan)
     for name in missing:
         if found[name] is None:
             twin = first[keys[name]]
@@ -157,6 +162,17 @@ def fit_all(fits: Mapping[Any, Fit], plan: Plan) -> dict[Any, Fitted]:
             found[name] = found[twin]
     plan.redone.unlink(missing_ok=True)
     return found
+
+
+@contextmanager
+def _alone(keys: Iterable[str]) -> Iterator[None]:
+    """Hold the locks of some fits: where another run trains one of them, wait for it."""
+    folder = paths.cache() / "models"
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as held:
+        for key in sorted(keys):  # in one order, so that no two runs wait for each other
+            held.enter_context(FileLock(folder / f"{key}.lock"))
+        yield
 
 
 def _known(name: Any, one: Fit, plan: Plan) -> Fitted | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 import numpy as np
@@ -27,12 +27,12 @@ def passes(settings: Settings) -> dict[str, int]:
 
 def fits(
     levels: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray], settings: Settings,
-    *, seed: int,
+    *, seed: int, names: Iterable[str] | None = None,
 ) -> dict[str, Fit]:  # fmt: skip
     """A fit for each model, by the thesis's name for it.
 
     levels: mel bands (sounds, bands, frames) by part, "train" and "validation"; targets: their
-    classes, which are not learnt from. seed: of all chance.
+    classes, which are not learnt from. seed: of all chance. names: of some models; None for all.
     """
     data = tuple(known[part] for part in ("train", "validation") for known in (levels, targets))
     return {
@@ -41,7 +41,7 @@ def fits(
             weights={"error": 1.0, "divergence": settings.beta if name == "beta" else 1.0},
             rate=settings.rate, epochs=count, batch=settings.batch, clip=settings.clip,
         )
-        for name, count in passes(settings).items()
+        for name, count in passes(settings).items() if names is None or name in names
     }  # fmt: skip
 
 

@@ -31,6 +31,11 @@ def set_notice(text: str) -> None:
     _said["notice"] = text
 
 
+def notice() -> str:
+    """The text that `set_notice` has put above all widgets; empty where there is none."""
+    return _said["notice"]
+
+
 def embedded(kind: str, content: str, **data: object) -> str:
     """The HTML of a widget: its style, its element, and the script that starts it.
 
@@ -43,9 +48,9 @@ def embedded(kind: str, content: str, **data: object) -> str:
         for suffix in ("css", "js")
     )
     attributes = "".join(f' data-{key}="{escape(str(value))}"' for key, value in data.items())
-    notice = f"<p><b>{escape(_said['notice'])}</b></p>" if _said["notice"] else ""
+    said = f"<p><b>{escape(notice())}</b></p>" if notice() else ""
     return (
-        f"{notice}<style>{style}</style>"
+        f"{said}<style>{style}</style>"
         f'<div id="{name}" class="sv-{kind}"{attributes}>{content}</div>'
         f"<script>{_START.format(name=name, script=script)}</script>"
     )
