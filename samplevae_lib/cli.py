@@ -122,7 +122,7 @@ def _map(options: argparse.Namespace) -> int:
     if page and os.path.lexists(page):
         raise ValueError(f"{page} exists already: name another file with --html")
     opened = library.open(options.folder)
-    print(opened)
+    print(opened, flush=True)
     if page:
         from samplevae_lib.widgets import map_page
 

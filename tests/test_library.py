@@ -359,6 +359,12 @@ def test_a_folder_without_sounds_says_what_was_looked_for(tmp_path):
         library.open(tmp_path / "other")
 
 
+def test_an_unknown_way_to_a_map_is_refused_before_anything_is_read(folder, counted):
+    with pytest.raises(ValueError, match="one of pca, tsne, umap, not 'som'"):
+        library.open(folder, method="som")
+    assert counted == []
+
+
 # The cache.
 
 

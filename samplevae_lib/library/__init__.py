@@ -28,7 +28,7 @@ from samplevae_lib.library.instrument import Library, Made
 from samplevae_lib.models import drum_classifier
 from samplevae_lib.models.envelope_vae import EnvelopeVAE
 from samplevae_lib.progress import Progress, announce
-from samplevae_lib.sample_map import SampleMap
+from samplevae_lib.sample_map import METHODS, SampleMap
 
 __all__ = ["Library", "Made", "open"]
 
@@ -68,6 +68,8 @@ def open(
     folder = Path(folder).expanduser().resolve()
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder: name one that holds sound files")
+    if method not in METHODS:  # before minutes of reading
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
     files, stamps, locked = reading.found(folder)
     arrays, notes = _state(folder, files, stamps, method, seed)
     problems = [Problem(*problem) for problem in notes["problems"]]

@@ -248,7 +248,7 @@ class Library:
 
     @cached_property
     def _span(self) -> np.ndarray:
-        return np.maximum(np.ptp(self.map.points, axis=0).astype(np.float64), 1e-9)
+        return np.maximum(np.ptp(self.map.points.astype(np.float64), axis=0), 1e-9)
 
     @cached_property
     def _tree(self) -> cKDTree:
