@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import NamedTuple
 
@@ -11,9 +13,9 @@ import pandas as pd
 
 from samplevae_lib.metrics.distances import log_spectral_distance, spectral_convergence
 from samplevae_lib.metrics.fingerprints import fingerprint_similarity
-from samplevae_lib.metrics.peaq.grade import odg
+from samplevae_lib.metrics.peaq.grade import Details, odg
 from samplevae_lib.progress import track
-from samplevae_lib.spectral import Spectrogram
+from samplevae_lib.spectral import Spectrogram, one_thread_each
 
 HEARD, ALIKE = "ODG", "fingerprint similarity"
 _TINY = 1e-20  # added to energies, so that silence has a level as well
@@ -67,10 +69,12 @@ def grades(originals: np.ndarray, rebuilt: np.ndarray, sample_rate: int) -> pd.D
     variables of BS.1387-1 under the standard's names, and its distortion index, "di".
     """
     pairs = zip(originals, rebuilt, strict=True)
-    found = [
-        odg(one, other, sample_rate, details=True)
-        for one, other in track(pairs, "grading", total=len(originals))
-    ]
+
+    def graded(pair: tuple[np.ndarray, np.ndarray]) -> Details:
+        return odg(*pair, sample_rate, details=True)
+
+    with one_thread_each(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = list(track(pool.map(graded, pairs), "grading", total=len(originals)))
     return pd.DataFrame([asdict(each) for each in found]).rename(columns={"odg": HEARD})
 
 
