@@ -133,7 +133,7 @@ class Library:
         self.points = rng.uniform(0, 1, (count, 2)).astype(np.float32)
         labels = [("", *CLASSES[:3])[i % 4] for i in range(count)]
         self.sounds = pd.DataFrame({
-            "name": [name, *(f"{i}.wav" for i in range(1, count))], "label": labels,
+            "name": [name, *(f"{i}.wav" for i in range(1, count))], "label": labels, "kind": labels,
             "seconds": rng.uniform(0.1, 2, count), "bright": rng.uniform(0, 1, count),
             "noisy": rng.uniform(0, 1, count), "long": rng.uniform(0, 1, count),
         })  # fmt: skip

@@ -38,6 +38,7 @@ _FITTED = 8000  # of more sounds, so many are drawn to fit the code
 _BATCH = 1000  # sounds that are encoded together
 _ASIDE = 10  # neighbours that answer for a sound that the classifier didn't hear
 _ALIKE = 1e-3  # dB: sounds that differ by less lie in one place, where t-SNE can't begin
+_KINDS = 24  # more first sub-folders than these are not labels
 _KIND = "library"  # the folder in the cache
 # Of drums, closer to the latents than UMAP in every respect, and with nothing to compile first.
 _OPTIONS = {"tsne": {"neighbours": 30, "iterations": 500}}
@@ -202,17 +203,19 @@ def _table(
     return pd.DataFrame({
         **{name: pd.Series(text, dtype=object) for name, text in texts.items()},
         "seconds": facts["seconds"], **ranks,
-        "heard": heard, "sure": arrays["sure"],
+        "heard": heard, "sure": arrays["sure"], "kind": label if any(label) else heard,
         "centroid": facts["centroid"], "peak": facts["peak"], "begins": facts["begins"],
     })  # fmt: skip
 
 
 def _sub_folders(files: Sequence[str]) -> list[str]:
-    """For each path the first folder after those that all share; "" for all if there is but one."""
+    """For each path the first folder after those that all share; "" for all if there is but one,
+    or if there are so many that they must be packs or machines and no kinds of sound.
+    """
     parents = [Path(file).parent.parts for file in files]
     shared = len([*takewhile(lambda level: len({*level}) == 1, zip(*parents, strict=False))])
     firsts = [shown(parent[shared]) if len(parent) > shared else "" for parent in parents]
-    return firsts if len({*firsts} - {""}) > 1 else [""] * len(files)
+    return firsts if 1 < len({*firsts} - {""}) <= _KINDS else [""] * len(files)
 
 
 def _keep(entry: str, arrays: Mapping[str, np.ndarray], notes: Mapping[str, Any]) -> None:

@@ -65,6 +65,7 @@ class Library:
         name (below the folder, as text), path, label ("" where none), seconds (of the whole),
         bright, noisy, long: centroid, flatness and time of ringing as ranks among the sounds, 0…1,
         heard, sure: the drum class that it sounds like, and how likely; "" and 0 for no drum,
+        kind: the labels if there are any, else what is heard; a map is coloured by it,
         centroid (Hz, below 8 kHz), peak, begins (seconds of silence before it).
     latents: (sounds, dimensions), as `vae` encodes them. map: of the latents at their true scale.
     envelope, vae: what they are made with.

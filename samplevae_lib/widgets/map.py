@@ -43,7 +43,7 @@ class Map(anywidget.AnyWidget):
         sounds = library.sounds
         columns = [sounds[name] for name in ("seconds", *FEATURES)]
         parts = [np.ravel(library.points), *columns]
-        labels = [str(label) for label in sounds["label"]]
+        labels = [str(label) for label in sounds["kind"]]
         about = {
             "title": " · ".join(filter(None, (title, page.notice()))),
             "rate": int(library.sample_rate),
@@ -136,7 +136,7 @@ def picture(library: Any) -> bytes:
     """The map as a small PNG: its sounds by class, darker where it guesses."""
     import matplotlib.pyplot as plt
 
-    labels = np.array([str(label) for label in library.sounds["label"]])
+    labels = np.array([str(label) for label in library.sounds["kind"]])
     kinds = {name: i for i, name in enumerate(sorted(set(labels) - {""}))}
     colours = [plots.COLOURS[kinds[x] % len(plots.COLOURS)] if x else "#999999" for x in labels]
     figure, axes = plt.subplots(figsize=(4.8, 3.6), layout="constrained")

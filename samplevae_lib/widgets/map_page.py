@@ -174,7 +174,7 @@ def _usual(library: Any) -> float:
 
 def _of_sounds(library: Any, kept: np.ndarray, rate: int, kbps: int) -> dict[str, Any]:
     table = library.sounds.iloc[kept]
-    labels = table["label"].astype(str).tolist()
+    labels = table["kind"].astype(str).tolist()
     coded = _coded(library, kept, rate, kbps)
     click = np.zeros(2 * _CLICK, np.float32)
     click[_CLICK] = 0.9
@@ -218,7 +218,7 @@ def _frame(rate: int) -> int:
 def _fitting(library: Any, rate: int, room: float) -> tuple[np.ndarray, int]:
     """Which sounds go into so many bytes, and at which bit rate."""
     table, width = library.sounds, library.latents.shape[1]
-    texts = [len(_json(texts)) for texts in zip(table["name"], table["label"], strict=True)]
+    texts = [len(_json(texts)) for texts in zip(table["name"], table["kind"], strict=True)]
     beside = np.array(texts) + 4 / 3 * (width + 32) + 20  # points and columns; length
     samples = np.ceil((table["seconds"].to_numpy() * rate + _LATE) / _frame(rate)) * _frame(rate)
     for kbps in _KBPS:
