@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from samplevae_lib.audio import SILENCE
 from samplevae_lib.metrics.distances import log_spectral_distance, spectral_convergence
 from samplevae_lib.metrics.fingerprints import fingerprint_similarity
 from samplevae_lib.metrics.peaq.grade import Details, odg
@@ -66,16 +67,20 @@ def grades(originals: np.ndarray, rebuilt: np.ndarray, sample_rate: int) -> pd.D
     """The grade of each pair of sounds, "ODG", and what PEAQ has computed it from.
 
     originals, rebuilt: (clips, samples) at `sample_rate` Hz. The other columns are the eleven
-    variables of BS.1387-1 under the standard's names, and its distortion index, "di".
+    variables of BS.1387-1 under the standard's names, and its distortion index, "di". Silence in
+    place of a sound has no grade, NaN: PEAQ hears what was added, not what is gone.
     """
     pairs = zip(originals, rebuilt, strict=True)
 
-    def graded(pair: tuple[np.ndarray, np.ndarray]) -> Details:
-        return odg(*pair, sample_rate, details=True)
+    def graded(pair: tuple[np.ndarray, np.ndarray]) -> dict[str, float]:
+        peak, of_rebuilt = (np.abs(sound).max() for sound in pair)
+        gone = of_rebuilt < SILENCE <= peak
+        return {} if gone else asdict(odg(*pair, sample_rate, details=True))
 
     with one_thread_each(), ThreadPoolExecutor(os.cpu_count()) as pool:
         found = list(track(pool.map(graded, pairs), "grading", total=len(originals)))
-    return pd.DataFrame([asdict(each) for each in found]).rename(columns={"odg": HEARD})
+    names = [field.name for field in fields(Details)]
+    return pd.DataFrame(found, columns=names).rename(columns={"odg": HEARD})
 
 
 def summary(rated: pd.DataFrame) -> dict[str, float]:
