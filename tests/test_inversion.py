@@ -120,6 +120,7 @@ def test_every_method_keeps_shapes_kinds_seeds_and_silence(method):
     spec = SPECS[METHODS[method].kind]
     spectrum = spec.forward(hits(4)).reshape(2, 2, spec.bins, -1)
     how = {"method": method} | SHORT.get(method, {})
+    how |= {"lenders": hits(3)} if method == "borrowed" else {}
     made = invert(spectrum, spec, length=LENGTH, seed=3, **how)
     assert made.shape == (2, 2, LENGTH)
     again = invert(torch.from_numpy(spectrum), spec, length=LENGTH, seed=3, **how)
