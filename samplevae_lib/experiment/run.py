@@ -96,11 +96,11 @@ class Run:
         nobody should wait a night for what decides nothing. of: number of another notebook whose
         models are meant.
         """
-        number, profile = of or self.notebook.number, self.profile
+        number = of or self.notebook.number
         if dataset.source != "real":
             self._small.add(dataset.name)
-            profile = paths.SMOKE
-        return load_settings(number, profile)
+            return load_settings(number, paths.SMOKE)
+        return self.settings if not of else load_settings(number, self.profile)
 
     def fit_all(self, wanted: Mapping[Any, Fit], *, of: str = "") -> dict[Any, pd.DataFrame]:
         """Fill in the weights of all models; returns each history (DataFrame) by its name.
