@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.signal import hilbert
 
 from samplevae_lib import inversion
 from samplevae_lib.inversion import borrowed
@@ -120,6 +121,121 @@ def test_silence_gives_silence():
     bands = spec.forward(np.zeros((1, 4096), np.float32))
     made = inversion.invert(bands, spec, method="borrowed", lenders=noise()[None])
     assert np.all(made == 0)
+
+
+def sine(hertz: float, phase: float = 0.0) -> np.ndarray:
+    return (0.5 * np.sin(2 * np.pi * hertz * np.arange(8000) / RATE + phase)).astype(np.float32)
+
+
+LATE = np.pad(struck(70, 0.1), (700, 0))
+
+
+def test_a_sound_begins_above_a_fiftieth_of_its_peak():
+    assert borrowed.onset(np.array([0, -0.009, -0.011, 0.5])) == 2
+    assert borrowed.onset(LATE) == 700 + borrowed.onset(struck(70, 0.1))
+
+
+@pytest.mark.parametrize("sound", [LATE, sine(1000), noise(), noise(0.02), noise(0.001)])
+def test_a_sound_on_itself_is_itself(sound):
+    np.testing.assert_allclose(borrowed.grafted(sound, sound, RATE), sound, atol=1e-7)
+
+
+def test_the_attack_is_heard_up_to_the_seam_and_the_body_from_there_on():
+    attack, body = noise(seed=1), np.pad(noise(seed=2), (90, 0))
+    made = borrowed.grafted(attack, body, RATE, seconds=0.05)
+    start = borrowed.onset(attack) + round(0.047 * RATE)
+    np.testing.assert_array_equal(made[:start], attack[:start])
+    rest = made[start + 96 :]  # 6 ms
+    theirs = body[len(body) - len(rest) :]
+    assert np.array_equal(rest, theirs) or np.array_equal(rest, -theirs)
+    shift = len(made) - len(body) - borrowed.onset(attack) + borrowed.onset(body)
+    assert abs(shift) <= 32  # 2 ms
+    share = np.sin(np.pi / 2 * (np.arange(96) + 0.5) / 96) ** 2
+    turn = np.sign(rest[0] * theirs[0])
+    mixed = (1 - share) * attack[start:][:96] + turn * share * body[-len(rest) - 96 :][:96]
+    np.testing.assert_allclose(made[start:][:96], mixed, atol=1e-7)
+
+
+@pytest.mark.parametrize("hertz", [40, 60, 440, 3000])
+def test_opposite_tones_do_not_cancel(hertz):
+    np.testing.assert_allclose(
+        borrowed.grafted(sine(hertz), -sine(hertz), RATE), sine(hertz), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("hertz", [60, 150, 440, 3000])
+@pytest.mark.parametrize("phase", [0.8, 1.6, 2.4, 3.1, 4, 5])
+def test_a_tone_of_another_phase_goes_on_without_a_dip(hertz, phase):
+    made = borrowed.grafted(sine(hertz), sine(hertz, phase), RATE)
+    level = np.abs(hilbert(made))[350:650]  # the seam is from 432 to 528
+    assert level.min() > 0.5 * 0.88  # 90 degrees less 2 ms at 60 Hz are left: cos(47° / 2) = 0.92
+
+
+def test_where_both_begin_is_one_place():
+    attack, body = struck(200, 0.05), struck(300, 0.2)
+    late = borrowed.grafted(np.pad(attack, (500, 0)), np.pad(body, (1200, 0)), RATE)
+    np.testing.assert_array_equal(late[500:], borrowed.grafted(attack, body, RATE))
+    assert not late[:500].any()
+
+
+def test_the_end_of_a_short_attack_decides():
+    attack, body = noise(0.01, seed=1), noise(seed=2)
+    made = borrowed.grafted(attack, body, RATE)
+    np.testing.assert_array_equal(made[:64], attack[:64])  # 4 of its 10 ms are heard alone
+    np.testing.assert_array_equal(np.abs(made[160:]), np.abs(body[len(body) - len(made) + 160 :]))
+
+
+def test_the_end_of_a_short_body_decides():
+    attack, body = noise(seed=1), noise(0.02, seed=2)
+    made = borrowed.grafted(attack, body, RATE)
+    start = borrowed.onset(attack) + len(body) - borrowed.onset(body) - 96
+    np.testing.assert_array_equal(made[:start], attack[:start])
+    assert start + 96 <= len(made) <= start + 96 + 32
+
+
+def test_each_is_as_loud_as_it_is_up_to_full_scale():
+    soft, loud = 0.01 * struck(200, 0.1), struck(200, 0.1)
+    made = borrowed.grafted(soft, loud, RATE)
+    assert np.abs(made[:400]).max() == pytest.approx(np.abs(soft).max())
+    both = borrowed.grafted(loud, 6 * loud, RATE)
+    assert np.abs(both).max() == pytest.approx(1)
+    ratio = np.abs(both).max() / np.abs(both[:400]).max()
+    assert ratio == pytest.approx(np.abs(6 * loud[480:]).max() / np.abs(loud[:400]).max(), rel=0.05)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    lengths=st.tuples(st.integers(2, 3000), st.integers(2, 3000)),
+    seconds=st.floats(1e-9, 1e300), silences=st.tuples(st.integers(0, 99), st.integers(0, 99)),
+)  # fmt: skip
+def test_any_two_sounds_and_any_time_make_one_to_the_bodys_end(lengths, seconds, silences):
+    attack, body = (
+        np.pad(noise(length / RATE, seed=length), (silence, 0))
+        for length, silence in zip(lengths, silences, strict=True)
+    )
+    made = borrowed.grafted(attack, body, RATE, seconds=seconds)
+    assert made.dtype == np.float32
+    assert np.isfinite(made).all() and np.abs(made).max() <= 1
+    length = borrowed.onset(attack) + len(body) - borrowed.onset(body)
+    assert abs(len(made) - length) <= 32
+
+
+@pytest.mark.parametrize(
+    ("attack", "body", "seconds", "message"),
+    [
+        (noise(), np.zeros(900), 0.03, "^the body is silent: expected a sound that is heard"),
+        (np.full(900, 0.5), noise(), 0.03, "^the attack is silent"),
+        ([0.5, np.nan], noise(), 0.03, "^the attack holds 1 values that are NaN or infinite"),
+        (noise(), [], 0.03, "^the body is empty"),
+        (noise(), np.ones((2, 9)), 0.03, r"^the body has shape \(2, 9\)"),
+        (noise(), noise(), 0.0, "^seconds is 0.0: expected more than 0 and finite"),
+        (noise(), noise(), -1, "^seconds is -1"), (noise(), noise(), np.nan, "^seconds is nan"),
+        (noise(), noise(), np.inf, "^seconds is inf"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_grafted_is_named(attack, body, seconds, message):
+    with pytest.raises(ValueError, match=message):
+        borrowed.grafted(attack, body, RATE, seconds=seconds)
 
 
 def test_the_linear_vae_is_exact_with_a_dimension_for_each_sound():

@@ -23,6 +23,7 @@ from scipy.spatial.distance import cdist
 from samplevae_lib import audio
 from samplevae_lib.datasets.folder import MAX_SECONDS, sound_files
 from samplevae_lib.datasets.store import shown
+from samplevae_lib.inversion.borrowed import onset
 from samplevae_lib.inversion.envelopes import Envelope
 from samplevae_lib.models.drum_classifier import DrumClassifier
 from samplevae_lib.progress import Progress
@@ -36,7 +37,6 @@ ASKED = 5000  # of more sounds, the classifier hears about so many
 # other machines a fifth is farther, of synthesised ones two fifths, of spoken digits two thirds, of
 # notes of instruments more than nine tenths; how sure the classifier is tells them apart badly.
 STRANGE = 5.5
-_ONSET = 0.02  # of its peak: a sound begins with the first sample above this
 _OVER = 0.999  # the share of its energy after which a sound has rung out
 _TOGETHER = 16  # files that a thread reads at a time
 _COLUMNS = ("levels", "facts", "heard", "sure")
@@ -195,7 +195,7 @@ def described(sound: np.ndarray, rate: int) -> Described:
     own, rate = rate, max(rate, int(2 * ENVELOPE.top))
     sound = audio.resample(sound, own, rate)
     energy = np.cumsum(np.square(sound, dtype=np.float64))
-    first = int((np.abs(sound) > _ONSET).argmax())
+    first = onset(sound)
     rings = int(np.searchsorted(energy, _OVER * energy[-1])) - first
     spec = ENVELOPE.spec(rate)
     seen = sound[first : first + int(ENVELOPE.seconds * rate) + spec.n_fft]
