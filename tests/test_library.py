@@ -20,6 +20,7 @@ from sklearn.metrics import adjusted_mutual_info_score
 from samplevae_lib import audio, cli, library, paths
 from samplevae_lib.datasets import download, drums
 from samplevae_lib.datasets.stand_ins.drums import drum_clips
+from samplevae_lib.inversion import borrowed
 from samplevae_lib.library import reading, regions
 
 RATE = 22050
@@ -586,6 +587,52 @@ def test_any_weights_make_a_sound(lib, weights):
 def test_weights_of_nothing_are_refused(lib, weights, message):
     with pytest.raises(ValueError, match=message):
         lib.combine(weights)
+
+
+def test_a_graft_is_the_attack_of_one_sound_on_the_body_of_another(lib):
+    made = lib.graft(20, np.int64(3))
+    check(made.audio)
+    assert np.array_equal(made.audio, borrowed.grafted(lib.sound(20), lib.sound(3), RATE))
+    assert (made.lender, made.nearest.tolist(), made.guess) == (3, [20, 3], 0)
+    assert made.distances.tolist() == [0, 0]
+    heard = len(made.audio) - borrowed.onset(lib.sound(20))
+    assert made.weights.tolist() == pytest.approx([0.03 * RATE / heard, 1 - 0.03 * RATE / heard])
+    assert np.allclose(lib.graft(5, 5).audio, lib.sound(5), atol=1e-6)
+
+
+def test_a_graft_takes_what_is_made_at_a_place(lib):
+    place, other = [0.4, 0.6], (0.2, 0.9)
+    one, two = lib.make(place), lib.make(other)
+    made = lib.graft(place, other, seconds=0.01)
+    expected = borrowed.grafted(one.audio, two.audio, RATE, seconds=0.01)
+    assert np.array_equal(made.audio, expected)
+    assert (made.lender, made.nearest.tolist()) == (two.lender, [one.lender, two.lender])
+    assert made.distances.tolist() == [one.distances[0], two.distances[0]]
+    assert made.guess == max(one.guess, two.guess)
+    assert lib.graft(7, place).distances.tolist() == [0, one.distances[0]]
+    assert lib.graft(7, place).guess == one.guess
+
+
+@pytest.mark.parametrize("seconds", [1e-6, 0.2, 60])
+def test_the_shares_of_a_graft_are_those_of_its_time(lib, seconds):
+    made = lib.graft(20, 3, seconds=seconds)
+    assert made.weights.sum() == pytest.approx(1)
+    assert (made.weights >= 0).all()
+    assert made.weights[0] == pytest.approx({1e-6: 0, 0.2: 0.8, 60: 1}[seconds], abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"attack": 40, "body": 1}, "no sound 40: there are 40, 0 … 39"),
+        ({"attack": 1, "body": -1}, "no sound -1"),
+        ({"attack": 1, "body": [0.1]}, "expected x and y on the map"),
+        ({"attack": 1, "body": 2, "seconds": 0}, "seconds is 0: expected more than 0"),
+    ],
+)
+def test_what_is_no_graft_is_refused(lib, given, message):
+    with pytest.raises(ValueError, match=message):
+        lib.graft(**given)
 
 
 def test_the_nearest_sounds_are_those_of_all_distances(lib):

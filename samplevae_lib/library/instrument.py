@@ -24,7 +24,7 @@ from samplevae_lib import audio as files
 from samplevae_lib.datasets.dataset import Problem
 from samplevae_lib.datasets.folder import MAX_SECONDS
 from samplevae_lib.datasets.store import shown
-from samplevae_lib.inversion.borrowed import LEAST_DB, MOST_DB, turned
+from samplevae_lib.inversion.borrowed import LEAST_DB, MOST_DB, grafted, onset, turned
 from samplevae_lib.inversion.envelopes import Envelope
 from samplevae_lib.library import regions
 from samplevae_lib.library.reading import ENVELOPE, described
@@ -45,7 +45,8 @@ class Made(NamedTuple):
 
     audio: float32 (samples,), at the library's rate. guess: 0 (among known sounds) … 1 (far from
     all). lender: the sound whose detail is borrowed. nearest, distances, weights: (k,), the sounds
-    that make up the envelope, how far away they are on the map, and their shares.
+    that make up the envelope, how far away they are on the map, and their shares. Of a graft, these
+    are the attack's and the body's lenders, and how much of its time each is heard.
     """
 
     audio: np.ndarray
@@ -181,10 +182,36 @@ class Library:
         place = (self.map.add(vector[None]) - self._low) / self._span
         return self._made(sounds, shares, place, self._guessed(vector), again)
 
+    def graft(
+        self, attack: int | Sequence[float], body: int | Sequence[float], *, seconds: float = 0.03
+    ) -> Made:
+        """The attack of one sound on the body of another, each an index or a place (x, y).
+
+        seconds: how long the attack is heard, see `borrowed.grafted`. A place is made first, and is
+        as far from its lender as `distances` says. The guess is the larger one of both; a recorded
+        sound is none.
+        """
+        both = [self._heard(which) for which in (attack, body)]
+        audios = [one.audio for one in both]
+        audio, first = grafted(*audios, self.sample_rate, seconds=seconds), onset(audios[0])
+        heard = min(seconds * self.sample_rate, len(audios[0]) - first) / (len(audio) - first)
+        shares = np.array([min(heard, 1.0), 1 - min(heard, 1.0)])
+        lenders = np.array([one.lender for one in both])
+        distances = np.array([one.distances[0] for one in both])
+        guess = max(one.guess for one in both)
+        return Made(audio, guess, both[1].lender, lenders, distances, shares)
+
     def render(self, xy: Sequence[float]) -> tuple[np.ndarray, float]:
         """A sound for a place (x, y), float32 (samples,), and how much of a guess it is, 0 … 1."""
         made = self.make(xy)
         return made.audio, made.guess
+
+    def _heard(self, which: int | Sequence[float]) -> Made:
+        """A recorded sound as it is, or what is made at a place."""
+        if not isinstance(which, Integral):
+            return self.make(which)
+        index, here = self._parts(which)[0]
+        return Made(self.sound(index), 0.0, index, np.array([index]), np.zeros(1), np.array([here]))
 
     def _parts(self, which: int | Sequence[float]) -> list[tuple[int, float]]:
         if isinstance(which, Integral):
