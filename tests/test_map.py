@@ -87,6 +87,12 @@ ENGINE = """
       return answer(x, y, 300 + 400 * x + 50 * again);
     },
     async combine(terms) { asked.push(["combine", terms]); return answer(0.5, 0.5, 500); },
+    async graft(attack, body) {
+      asked.push(["graft", attack, body]);
+      const both = [3, nearest(0.5, 0.5)[0].index];
+      const found = both.map((index, i) => ({ index, distance: i / 8, weight: [0.06, 0.94][i] }));
+      return { ...answer(0.5, 0.5, 600), lender: both[1], nearest: found };
+    },
     async similar(samples, rate, k) {
       asked.push(["similar", samples.length, rate, k, samples.reduce((a, b) => Math.max(a, b), 0)]);
       return nearest(0.5, 0.5).map(({ index, distance }) => ({ index, distance }));
@@ -156,6 +162,10 @@ class Library:
     def combine(self, terms):
         self.asked.append(("combine", terms))
         return self._made(0.75)
+
+    def graft(self, attack, body):
+        self.asked.append(("graft", attack, body))
+        return self._made(0.5)
 
     def similar(self, audio, sample_rate, k):
         self.asked.append(("similar", audio.tolist(), sample_rate, k))
@@ -237,6 +247,12 @@ def test_a_mix_may_hold_sounds_and_places(asked):
     assert (fields["guess"], len(audio)) == (0.75, RATE // 2)
 
 
+def test_a_graft_is_answered_for_sounds_and_places(asked):
+    fields, [audio] = asked(ask="graft", attack={"index": 4}, body={"x": 0.5, "y": 0.25})
+    assert asked.map.library.asked == [("graft", 4, (0.5, 0.25))]
+    assert (fields["guess"], fields["lender"], len(audio)) == (0.5, 3, RATE // 2)
+
+
 def test_what_is_like_a_sound_is_answered_by_number_and_distance(asked):
     heard = np.array([0, 0.5, -0.25], "<f4")
     fields, none = asked([memoryview(heard.tobytes())], ask="similar", rate=48000, k=2)
@@ -251,6 +267,7 @@ def test_what_is_like_a_sound_is_answered_by_number_and_distance(asked):
         ({"ask": "make", "x": 1.5, "y": 0, "again": 0}, "ValueError: place 1.50: expected 0 … 1"),
         ({"ask": "sing"}, "KeyError: 'sing'"),
         ({"ask": "make", "x": 0.5}, "KeyError: 'y'"),
+        ({"ask": "graft", "attack": {"index": 1}}, "KeyError: 'body'"),
     ],
 )
 def test_what_goes_wrong_is_answered_as_text(asked, question, told):
@@ -604,6 +621,37 @@ def test_picks_are_averaged_subtracted_and_weighed(show):
     assert len(opened.asked("make")) >= 8
 
 
+def test_the_attack_of_the_first_pick_is_put_on_the_body_of_the_second(show):
+    opened = show()
+    opened.press("Pick")
+    opened.click(*opened.spot(3))
+    graft = opened.root.get_by_role("button", name="attack + body", exact=True)
+    assert graft.is_disabled()
+    opened.click(*EMPTY)
+    opened.press("attack + body")
+    [[attack, body]] = opened.asked("graft")
+    assert attack == {"index": 3}
+    assert [body["x"], body["y"]] == pytest.approx(EMPTY, abs=0.003) and len(body) == 2
+    name = "attack of clap 0003.wav, body of the place 0.50, 0.50"
+    assert opened.text(".sv-made h4") == opened.text(".sv-past .sv-name") == name
+    assert opened.text(".sv-status").startswith(f"{name}, guess 0.")
+    lines = opened.root.locator(".sv-lender").all_text_contents()
+    assert lines[0] == "Attack borrowed from drums/clap/machine 3/clap 0003.wav"
+    assert re.fullmatch(r"Body borrowed from drums/\S+/machine \d/.*\.wav", lines[1])
+    told = opened.text(".sv-made")
+    assert "Borrowed from, and for what share of the time" in told
+    assert re.findall(r"[\d.]+ away · \d+ %", told) == ["0 away · 6 %", "0.13 away · 94 %"]
+    file, _ = opened.saved(f"save {name} as WAV", ".sv-made")
+    assert file == "attack-of-clap-0003-wav-body-of-the-plac.wav"
+    opened.press("average")
+    assert "Fine detail borrowed from" in opened.text(".sv-made")
+    opened.press(name, ".sv-past")
+    assert "Attack borrowed from" in opened.text(".sv-made")
+    opened.click(*opened.spot(10))  # of three, the first two
+    opened.press("attack + body")
+    assert opened.asked("graft")[1] == [attack, body]
+
+
 def test_similar_sounds_of_what_was_made_and_of_a_dropped_file(show):
     opened = show()
     opened.click(*EMPTY)
@@ -818,6 +866,8 @@ def test_it_fits_a_telephone(show):
     opened.click(*EMPTY)
     opened.press("Pick")
     opened.click(*opened.spot(3))
+    opened.click(*EMPTY)
+    opened.press("attack + body")
     opened.press("kit of this view")
     opened.until("a kit of 16")
     edge = opened.root.bounding_box()["x"] + 374

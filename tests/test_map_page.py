@@ -270,6 +270,19 @@ def test_a_mixture_is_the_librarys(opened, library, terms):
     alike(opened.ask("combine", terms), lending(library, opened.sound).combine(pairs))
 
 
+@pytest.mark.parametrize(
+    ("attack", "body"),
+    [
+        ({"index": 2}, {"index": 8}), ({"index": 5}, {"index": 4}), ({"index": 0}, {"index": 28}),
+        ({"index": 13}, {"index": 13}), ({"index": 14}, {"x": 0.3, "y": 0.6}),
+        ({"x": 0.7, "y": 0.2}, {"x": 0.4, "y": 0.8}),
+    ],
+)  # fmt: skip
+def test_a_graft_is_the_librarys(opened, library, attack, body):
+    given = [t["index"] if "index" in t else (t["x"], t["y"]) for t in (attack, body)]
+    alike(opened.ask("graft", attack, body), lending(library, opened.sound).graft(*given))
+
+
 @pytest.mark.parametrize("rate", [RATE, 48000])
 def test_similar_sounds_are_the_librarys(opened, library, rate):
     asked = np.pad(drum(35, RATE), (3000, 0))

@@ -286,7 +286,7 @@ const TOOLS = {
   make: ["Make", "A click makes the sound of that place; drag moves the map."],
   path: ["Path", "Drag a path to hear the sounds along it."],
   kit: ["Kit", "Draw around a region to get a kit of 16 pads from it."],
-  pick: ["Pick", "Click sounds and places to mix them."],
+  pick: ["Pick", "Click sounds and places to mix them, or to graft one on another."],
 };
 const HOW = [
   "Click anywhere: where no sound is you hear one that was never recorded.",
@@ -774,11 +774,15 @@ export function mount(el, engine) {
   }
 
   function show(sound) {
-    const { title, nearest: around, lender, again } = sound;
-    const borrowed = lender === undefined ? [] : [node(
-      "p", { className: "sv-lender" }, "Fine detail borrowed from ",
-      link(names[lender], () => audition(lender)),
-    )];
+    const { title, nearest: around, lender, again, grafted } = sound;
+    const lenders = grafted ? around.map(({ index }, i) => [["Attack", "Body"][i], index])
+      : lender === undefined ? [] : [["Fine detail", lender]];
+    const borrowed = lenders.map(([what, index]) => node(
+      "p", { className: "sv-lender" }, `${what} borrowed from `,
+      link(names[index], () => audition(index)),
+    ));
+    const heading = grafted ? "Borrowed from, and for what share of the time"
+      : "Nearest recorded sounds, and their shares";
     const how = ({ distance, weight }) =>
       `${round(distance)} away${weight ? ` · ${Math.round(100 * weight)} %` : ""}`;
     [shown, mark] = [sound, again === undefined ? null : sound];
@@ -792,8 +796,7 @@ export function mount(el, engine) {
         button("find similar", () => attempt(seek(sound, title))),
         wavButton(title, () => sound),
       ),
-      ...(around.length ? listed("Nearest recorded sounds, and their shares",
-        around.map((one) => row(one.index, how(one)))) : []),
+      ...(around.length ? listed(heading, around.map((one) => row(one.index, how(one)))) : []),
     );
     list.replaceChildren(...listed("Made so far", made.map((one) => node(
       "li", {},
@@ -841,9 +844,17 @@ export function mount(el, engine) {
 
   const title = (one) => names[one.index] ?? `the place ${written(one)}`;
 
+  const term = ({ index, x, y }) => (index === undefined ? { x, y } : { index });
+
+  function graft() {
+    const [attack, body] = picked;
+    const own = (one) => title(one).split(/[\\/]/).pop(); // or a file of it had the last one's name
+    const text = `attack of ${own(attack)}, body of ${own(body)}`;
+    return attempt(present(text, engine.graft(term(attack), term(body)), { grafted: true }));
+  }
+
   function mix() {
-    const terms = picked.map(({ index, x, y, weight }) =>
-      (index === undefined ? { x, y, weight } : { index, weight }));
+    const terms = picked.map((one) => ({ ...term(one), weight: one.weight }));
     const text = picked.map((one) => `${round(one.weight)} × ${title(one)}`).join(" + ");
     return attempt(present(`mix: ${text}`, engine.combine(terms)));
   }
@@ -878,6 +889,9 @@ export function mount(el, engine) {
       rule("average", "equal shares", () => 1 / (rest + 1)),
       rule("subtract", "the first without what the others have", (i) => (i ? -1 / rest : 1)),
       rule("extrapolate", "beyond the first, away from the others", (i) => (i ? -0.5 / rest : 1.5)),
+      button("attack + body", graft, {
+        title: "the beginning of the first on the rest of the second", disabled: rest < 1,
+      }),
       button("morph", () => attempt(morph(picked)), { title: "a path", disabled: rest < 1 }),
       button("clear", () => ((picked = []), showPicks())),
     ));
@@ -1204,6 +1218,7 @@ function kernel(model) {
     sound: (index) => ask("sound", { index }),
     make: (x, y, again = 0) => ask("make", { x, y, again }),
     combine: (terms) => ask("combine", { terms }),
+    graft: (attack, body) => ask("graft", { attack, body }),
     similar: async (samples, rate, k) =>
       (await ask("similar", { rate, k }, [samples.slice().buffer])).found,
   };

@@ -28,7 +28,7 @@ class Map(anywidget.AnyWidget):
 
     library: as `samplevae_lib.library.open` gives one, or anything with the members of it that are
         used here: sample_rate, sounds, points, regions, and the functions guess, sound, make,
-        combine and similar.
+        combine, graft and similar.
     title: what stands above the map. height: of the map, in pixels.
     """
 
@@ -67,7 +67,7 @@ class Map(anywidget.AnyWidget):
         """Send the answer to one question of the page; what goes wrong is answered as text."""
         known = {
             "sound": self._sound, "make": self._make, "combine": self._combine,
-            "similar": self._similar,
+            "graft": self._graft, "similar": self._similar,
         }  # fmt: skip
         try:
             fields, audio = known[question["ask"]](question, buffers)
@@ -85,11 +85,11 @@ class Map(anywidget.AnyWidget):
         return self._told(self.library.make(place, again=int(question["again"])))
 
     def _combine(self, question: dict, _: list) -> tuple[dict, np.ndarray]:
-        terms = [
-            (term["index"] if "index" in term else (term["x"], term["y"]), term["weight"])
-            for term in question["terms"]
-        ]
+        terms = [(_which(term), term["weight"]) for term in question["terms"]]
         return self._told(self.library.combine(terms))
+
+    def _graft(self, question: dict, _: list) -> tuple[dict, np.ndarray]:
+        return self._told(self.library.graft(_which(question["attack"]), _which(question["body"])))
 
     def _similar(self, question: dict, buffers: list) -> tuple[dict, None]:
         audio = np.frombuffer(buffers[0], "<f4")
@@ -119,6 +119,11 @@ class Map(anywidget.AnyWidget):
             f'alt="map of {len(self.about["names"])} sounds"><p>{_SAVED}</p></figure>'
         )
         return bundle | {"text/html": html}, more
+
+
+def _which(term: dict) -> int | tuple[float, float]:
+    """A sound's index or a place, as the library takes them."""
+    return term["index"] if "index" in term else (term["x"], term["y"])
 
 
 def shading(library: Any, cells: int) -> np.ndarray:

@@ -9,6 +9,7 @@ const LEAST = 1e-9; // magnitude below which no band is told from silence
 const LOWEST = 20; // Hz: below, nothing is heard that might be turned up
 const FADE = 0.003; // seconds; a made sound may be louder than its lender where that begins or ends
 const ONSET = 0.02; // of its peak: a sound begins with the first sample above this
+const [ATTACK, SEAM, SHIFT] = [0.03, 0.006, 0.002]; // seconds: of a graft, as in the library
 const KEPT = 100; // decoded sounds that are kept at hand
 const KINDS = { f4: Float32Array, i1: Int8Array, u1: Uint8Array };
 
@@ -328,6 +329,47 @@ const highPassed = (samples, rate) => {
 
 const peakOf = (samples) => samples.reduce((peak, value) => Math.max(peak, Math.abs(value)), 0);
 
+// The sample with which a sound begins.
+const onset = (samples) => {
+  const peak = peakOf(samples);
+  if (!peak) throw Error("That sound is silent.");
+  return samples.findIndex((value) => Math.abs(value) > ONSET * peak);
+};
+
+// Where within reach of a start a body is most like a seam, and 1, or -1 if turned upside down.
+const fitting = (seam, body, start, reach) => {
+  const power = (values) => values.reduce((sum, value) => sum + value * value, 0);
+  const [own, last] = [power(seam), Math.min(start + reach, body.length - seam.length)];
+  let found = { score: -Infinity };
+  for (let at = Math.max(0, start - reach); at <= last; at++) {
+    const part = body.subarray(at, at + seam.length);
+    const product = seam.reduce((sum, value, i) => sum + value * part[i], 0);
+    const alike = product / Math.max(Math.sqrt(power(part) * own), 1e-12);
+    const score = Math.abs(alike) - 1e-6 * Math.abs(at - start); // of equally good places the nearest
+    if (score > found.score) found = { score, at, turn: alike < 0 ? -1 : 1 };
+  }
+  return found;
+};
+
+// The attack of one sound on the body of another.
+const grafted = (attack, body, rate) => {
+  const [first, behind] = [attack, body].map(onset);
+  const longest = Math.min((ATTACK + SEAM / 2) * rate, attack.length - first, body.length - behind);
+  const end = Math.round(longest);
+  const count = Math.min(Math.round(SEAM * rate), end);
+  const start = first + end - count;
+  const seam = attack.subarray(start, start + count);
+  const { at, turn } = fitting(seam, body, behind + end - count, Math.round(SHIFT * rate));
+  const made = new Float32Array(start + body.length - at);
+  made.set(attack.subarray(0, start));
+  body.subarray(at).forEach((value, i) => {
+    const share = i < count ? Math.sin((Math.PI / 2) * ((i + 0.5) / count)) ** 2 : 1;
+    made[start + i] = (1 - share) * (seam[i] ?? 0) + share * turn * value;
+  });
+  const peak = Math.max(1, peakOf(made));
+  return made.map((value) => value / peak);
+};
+
 const resampled = async (samples, from, to) => {
   if (from === to) return samples;
   const context = new OfflineAudioContext(1, Math.ceil((samples.length * to) / from), to);
@@ -434,17 +476,32 @@ export function engineOf(content) {
     return { ...made, guess: 1 - 1 / (1 + (distance / (FAR * usual)) ** 2) };
   };
 
+  // The attack of one sound or place on the body of another, and how much of the time each is heard.
+  const graft = async (...terms) => {
+    const heard = async ({ index, x, y }) => {
+      if (index === undefined) return make(x, y);
+      return { ...(await sound(index)), lender: index, nearest: [{ distance: 0 }], guess: 0 };
+    };
+    const both = await Promise.all(terms.map(heard));
+    const [attack, body] = both;
+    const [samples, first] = [grafted(attack.samples, body.samples, rate), onset(attack.samples)];
+    const until = Math.min(ATTACK * rate, attack.samples.length - first);
+    const share = Math.min(1, until / (samples.length - first));
+    const found = both.map(({ lender, nearest: [{ distance }] }, i) =>
+      ({ index: lender, distance, weight: i ? 1 - share : share })); // prettier-ignore
+    const guessing = Math.max(attack.guess, body.guess);
+    return { samples, rate, lender: body.lender, nearest: found, guess: guessing };
+  };
+
   const similar = async (samples, from, k) => {
     const heard = await resampled(samples, from, rate);
-    const peak = peakOf(heard);
-    if (!peak) throw Error("That sound is silent.");
-    const first = heard.findIndex((value) => Math.abs(value) > ONSET * peak);
+    const [first, peak] = [onset(heard), peakOf(heard)];
     const seen = heard.subarray(first, first + short.size + Math.floor(content.level.seconds * rate));
     const bands = short.bands(seen.map((value) => value / peak));
     return nearest(latent.away(latent.encode(level.levels(bands))), k);
   };
   return {
     count, rate, title, points, names, labels, classes, seconds, features, regions, guess, sound,
-    make, combine, similar,
+    make, combine, graft, similar,
   }; // prettier-ignore
 }
