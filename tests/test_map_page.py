@@ -273,8 +273,9 @@ def test_a_mixture_is_the_librarys(opened, library, terms):
 @pytest.mark.parametrize(
     ("attack", "body"),
     [
-        ({"index": 2}, {"index": 8}), ({"index": 5}, {"index": 4}), ({"index": 0}, {"index": 28}),
-        ({"index": 13}, {"index": 13}), ({"index": 14}, {"x": 0.3, "y": 0.6}),
+        ({"index": 2}, {"index": 8}), ({"index": 28}, {"index": 18}), ({"index": 9}, {"index": 9}),
+        ({"index": 16}, {"index": 17}),  # kicks, of which one is turned upside down
+        ({"index": 14}, {"x": 0.3, "y": 0.6}),
         ({"x": 0.7, "y": 0.2}, {"x": 0.4, "y": 0.8}),
     ],
 )  # fmt: skip
