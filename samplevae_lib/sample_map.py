@@ -10,6 +10,7 @@ and far from all sounds those at the edge have it: nothing leaves the range of w
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,6 +18,7 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE, trustworthiness
 from sklearn.neighbors import NearestNeighbors
@@ -27,6 +29,7 @@ METHODS = ("pca", "tsne", "umap")
 _AROUND = 20  # so many sounds make a place: of 20 to 1,600, as good as any number or nearly so
 _BESIDE = 10  # so many give a new sound its place; how far so many are says how dense it is
 _GUESSED = 4.0  # so many times farther than usual, the error of a mixture has at least doubled
+_ROWS = 500  # of a table of distances, at a time
 _SAMPLE = 2600  # all distances among more sounds take long
 
 
@@ -279,6 +282,19 @@ def _refuse_unfit(
         raise ValueError(f"limit is {limit}: a map needs at least {least} sounds")
 
 
+def _nearest(vectors: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The sounds nearest to each, itself among them, and their distances, both (sounds, count).
+
+    Distances are sums of squared differences, so that those of equal sounds are exactly 0.
+    """
+    near, away = [], []
+    for part in np.split(vectors, range(_ROWS, len(vectors), _ROWS)):
+        distances = cdist(part, vectors)
+        near.append(np.argsort(distances, axis=1, kind="stable")[:, :count])
+        away.append(np.take_along_axis(distances, near[-1], axis=1))
+    return np.concatenate(near), np.concatenate(away).astype(np.float32)
+
+
 def _laid_out(
     vectors: np.ndarray, method: str, dimensions: int, seed: int, neighbours: int, min_dist: float,
     iterations: int | None,
@@ -293,8 +309,13 @@ def _laid_out(
         return drawn.fit_transform(vectors), None
     from umap import UMAP  # here, as it takes seconds to import
 
-    drawn = UMAP(
-        n_components=dimensions, n_neighbors=min(neighbours, len(vectors) - 1), min_dist=min_dist,
-        random_state=seed, n_jobs=1, n_epochs=iterations,
-    ).fit(vectors)  # fmt: skip
+    near = min(neighbours, len(vectors) - 1)
+    # UMAP's own search takes as long as all the rest: it asks Python for each pair of sounds.
+    sounds, distances = _nearest(vectors, near)
+    with warnings.catch_warnings():  # that it can't transform without its own search: `add` does
+        warnings.filterwarnings("ignore", message=".*knn_search_index.*")
+        drawn = UMAP(
+            n_components=dimensions, n_neighbors=near, min_dist=min_dist, random_state=seed,
+            n_jobs=1, n_epochs=iterations, precomputed_knn=(sounds, distances, None),
+        ).fit(vectors)  # fmt: skip
     return drawn.embedding_, drawn.inverse_transform

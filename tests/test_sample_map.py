@@ -384,3 +384,13 @@ def test_umap_has_an_inverse_of_its_own_until_it_is_stored():
 def test_what_no_map_can_tell_says_why(call, message):
     with pytest.raises(ValueError, match=message):
         call(on(LINE))
+
+
+def test_umap_is_given_the_neighbours_that_it_would_find_itself():
+    from umap import UMAP
+
+    vectors = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
+    vectors[7] = vectors[3]  # at a distance of exactly 0
+    ours = SampleMap.fit(vectors, neighbours=10, seed=0)._back.__self__
+    own = UMAP(n_neighbors=10, random_state=0, n_jobs=1).fit(vectors)
+    np.testing.assert_allclose(ours.graph_.toarray(), own.graph_.toarray(), atol=1e-5)

@@ -15,6 +15,7 @@ from samplevae_lib.spectral import Decibels, Spectrogram, decibels
 
 _SILENT = 0.025  # of the range: a level so near the floor counts as silence
 _ITERATIONS = 64
+_TOGETHER = 16  # sounds whose spectra fit where memory is fast
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,12 @@ class BandScale:
 
     def levels(self, audio: np.ndarray) -> np.ndarray:
         """(sounds, samples) → (sounds, n_mels, frames), 0 … 1. Silence is 0."""
-        bands = self.spec.forward(np.asarray(audio, np.float32))
+        audio = np.asarray(audio, np.float32)
+        parts = np.split(audio, range(_TOGETHER, len(audio), _TOGETHER))
+        return np.concatenate([self._levels(part) for part in parts])
+
+    def _levels(self, audio: np.ndarray) -> np.ndarray:
+        bands = self.spec.forward(audio)
         bands = bands[..., : bands.shape[-1] // self.multiple * self.multiple]
         below = decibels(bands, power=self.spec.power, floor=-self.range_db).level
         return (1 + below / self.range_db).clip(0, 1)
