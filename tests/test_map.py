@@ -10,7 +10,10 @@ import re
 import socket
 import subprocess
 import sys
+import time
 import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,9 +22,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile as sf
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
 from PIL import Image
+from scipy.spatial.distance import cdist
 
-from samplevae_lib import plots, widgets
+from samplevae_lib import paths, plots, widgets
+from samplevae_lib.datasets import drums
+from samplevae_lib.datasets.stand_ins.drums import drum_clips
+from samplevae_lib.library import open as open_library
+from samplevae_lib.widgets import map_page
 
 RATE = 22050
 HOSTILE = "kick/<script>window.hacked = 1</script><b id='bold'>\"&'.wav"
@@ -369,7 +379,9 @@ class Open:
 
     def let_sound(self, seconds: float = 0.15) -> None:
         until = self.page.evaluate("contexts[0].currentTime") + seconds
-        self.page.wait_for_function(f"contexts[0].currentTime > {until}", timeout=8000)
+        self.page.wait_for_function(
+            "(until) => contexts[0].currentTime > until", arg=until, timeout=8000
+        )
 
 
 @pytest.fixture
@@ -585,12 +597,11 @@ def test_a_path_is_heard_step_by_step(show, tool):
     assert len(audio) == (len(made) - 1) * pace + 0.4 * RATE
     # The last step alone, and each begins to the sample where it should.
     time = np.arange(int(0.4 * RATE))
-    tone = lambda x: 0.5 * np.exp(-4 * time / RATE) * np.sin(  # noqa: E731
-        2 * np.pi * (300 + 400 * x) * time / RATE
-    )
+    decay = 0.5 * np.exp(-4 * time / RATE)
     expected = np.zeros(len(audio))
     for k, (x, *_) in enumerate(made):
-        expected[k * pace :][: len(time)] += tone(x)
+        tone = decay * np.sin(2 * np.pi * (300 + 400 * x) * time / RATE)
+        expected[k * pace :][: len(time)] += tone
     np.testing.assert_allclose(audio, expected / max(1, np.abs(expected).max()), atol=2e-6)
 
 
@@ -905,60 +916,175 @@ def test_a_hundred_thousand_points_are_drawn_and_moved(show, record_property):
     assert frames > 1
 
 
+# With sounds of files, on a page of its own and in JupyterLab.
+
+
+def emptiest(points: np.ndarray) -> np.ndarray:
+    """Of some places in the middle of a map, the one that is farthest from all sounds."""
+    places = np.stack(np.meshgrid(*[np.linspace(0.25, 0.75, 21)] * 2), -1).reshape(-1, 2)
+    return places[cdist(places, points).min(1).argmax()]
+
+
+def hear_a_place(opened: Open, library) -> None:
+    """A click where no sound lies: a sound is heard, and said to be made of those around."""
+    x, y = emptiest(library.points).tolist()
+    opened.click(x, y)
+    opened.until(f"made at {x:.2f}, {y:.2f}, guess")
+    opened.let_sound()
+    assert np.abs(opened.played).max() > 0.05
+    around = library.sounds["name"].iloc[library.make((x, y)).nearest]
+    assert opened.text(".sv-lender").removeprefix("Fine detail borrowed from ") in set(around)
+
+
+def heed(page, told: list[str]) -> None:
+    """Write down what goes wrong in a page: errors, requests that fail, dialogs."""
+
+    def dialog(asked) -> None:
+        told.append(f"dialog: {asked.message}")
+        asked.dismiss()
+
+    page.on("console", lambda line: line.type == "error" and told.append(line.text))
+    page.on("pageerror", lambda error: told.append(str(error)))
+    page.on("requestfailed", lambda request: told.append(f"{request.failure}: {request.url}"))
+    page.on("response", lambda got: got.status >= 400 and told.append(f"{got.status}: {got.url}"))
+    page.on("dialog", dialog)
+
+
+@pytest.fixture
+def fresh(tab):
+    """A function that gives a new page, whose sound can be measured; if it complains, it fails."""
+    told: list[str] = []
+    with ExitStack() as stack:
+
+        def opened(**options: object):
+            page = tab.context.browser.new_page(**{"viewport": VIEWPORT} | options)
+            stack.callback(page.close)
+            page.add_init_script(LISTEN.replace("<script>", "").replace("</script>", ""))
+            heed(page, told)
+            return page
+
+        yield opened
+        assert told == []
+
+
+@pytest.mark.slow
+def test_all_drum_recordings_fit_a_page_that_plays(fresh, real, tmp_path):
+    """SAMPLEVAE_PICTURE=figures/map.png keeps what is seen there, as the README shows it."""
+    library = open_library(drums.folder())
+    file = map_page.write(library, tmp_path / "map.html", title="72 drum machines")
+    assert file.stat().st_size <= map_page.LIMIT
+    size = {"width": 1280, "height": 860}
+    page = fresh(viewport=size, device_scale_factor=1.5, color_scheme="light")
+    page.goto(file.as_uri())
+    hear_a_place(Open(page), library)
+    seen = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    if wanted := os.environ.get("SAMPLEVAE_PICTURE"):
+        few = seen.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1)  # keeps all classes apart
+        few.save(wanted, optimize=True)
+
+
 # In JupyterLab, from the cell to the sound.
 
 
-NOTEBOOK = """
-import sys
-sys.path[:0] = [{tests!r}, {root!r}]
+HERE = Path(__file__).resolve().parent
+SMALL = """
 from test_map import Library
 from samplevae_lib import widgets
 widgets.Map(Library(200), title="In JupyterLab")
 """
+SESSION = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session"
+RUN = """(which) => {
+  window.ran = null;
+  const work = jupyterapp.commands.execute(`notebook:run-${which}`);
+  work.then((well) => (ran = well), () => (ran = false));
+}"""
+TO_CELL = """async ([text, after]) => {
+  const { content } = jupyterapp.shell.currentWidget;
+  const here = content.widgets.findIndex(({ model }) => model.sharedModel.source.endsWith(text));
+  content.activeCellIndex = here + after;
+  await content.scrollToItem(here, "start");
+}"""
+# A path with a folder in it, for no file's name can hold the slash.
+ALERT = "<script>alert(1)</script>.wav"
 
 
-@pytest.fixture
-def jupyterlab(tmp_path):
-    """The address of a notebook, in a JupyterLab of its own, that shows a map."""
-    here = Path(__file__).resolve().parent
-    cell = nbformat.v4.new_code_cell(NOTEBOOK.format(tests=str(here), root=str(here.parent)))
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    notebook = nbformat.v4.new_notebook(cells=[cell], metadata=kernel)
-    nbformat.write(notebook, tmp_path / "map.ipynb")
+@contextmanager
+def served(folder: Path, **environment: str) -> Iterator[str]:
+    """The address of a JupyterLab of its own over the files of a folder, which has its settings."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        at = free.getsockname()
     arguments = (
-        f"--no-browser --allow-root --ServerApp.port={port} --ServerApp.token= "
-        f"--ServerApp.root_dir={tmp_path} --LabApp.expose_app_in_browser=True"
+        f"--no-browser --allow-root --ServerApp.port={at[1]} --ServerApp.token= "
+        f"--ServerApp.root_dir={folder} --LabApp.expose_app_in_browser=True"
     )
-    own = {f"JUPYTER_{kind}_DIR": str(tmp_path / kind.lower()) for kind in ("CONFIG", "RUNTIME")}
-    with (tmp_path / "log").open("w") as log:
+    own = {f"JUPYTER_{kind}_DIR": str(folder / kind.lower()) for kind in ("CONFIG", "RUNTIME")}
+    own |= {"IPYTHONDIR": str(folder / "ipython"), "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parent}"}
+    with (folder / "log").open("w") as log:
         running = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *arguments.split()], stdout=log, stderr=log,
-            cwd=tmp_path, env=os.environ | own | {"IPYTHONDIR": str(tmp_path / "ipython")},
+            cwd=folder, env=os.environ | own | environment,
         )  # fmt: skip
         try:
-            yield f"http://127.0.0.1:{port}/lab/tree/map.ipynb"
+            until_open(at)
+            yield f"http://127.0.0.1:{at[1]}"
         finally:
             running.terminate()
             running.wait(30)
 
 
-@pytest.mark.slow
-def test_in_jupyterlab_a_click_on_the_map_sounds(tab, jupyterlab):
-    tab.add_init_script(LISTEN.replace("<script>", "").replace("</script>", ""))
-    for _ in range(60):
+def until_open(at: tuple[str, int], *, seconds: float = 60) -> None:
+    """Until somebody listens at a port."""
+    late = time.monotonic() + seconds
+    while True:
         try:
-            tab.goto(jupyterlab)
-            break
-        except Exception:  # it is not up yet
-            tab.wait_for_timeout(500)
-    session = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session"
-    tab.wait_for_function(f"{session}?.kernel?.connectionStatus === 'connected'", timeout=60_000)
-    tab.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
-    tab.locator(".sv-map .sv-stage").wait_for(timeout=90_000)
-    opened = Open(tab)
+            return socket.create_connection(at).close()
+        except OSError:
+            assert time.monotonic() < late, f"nobody listens at {at}"
+            time.sleep(0.2)
+
+
+@pytest.fixture
+def jupyterlab(fresh, tmp_path):
+    """A function that opens a notebook in a JupyterLab of its own."""
+    with ExitStack() as stack:
+
+        def opened(notebook: nbformat.NotebookNode, **environment: str):
+            nbformat.write(notebook, tmp_path / "map.ipynb")
+            address = stack.enter_context(served(tmp_path, **environment))
+            page = fresh()
+            stack.callback(page.close)  # before its server ends, or it complains of that
+            page.goto(f"{address}/lab/tree/map.ipynb")
+            page.wait_for_function(f"{SESSION}?.kernel?.connectionStatus === 'connected'")
+            return page
+
+        yield opened
+
+
+def run(page, which: str, *, seconds: float) -> None:
+    """Run cells of the notebook, and none may fail."""
+    page.evaluate(RUN, which)
+    page.wait_for_function("() => ran !== null", timeout=1000 * seconds)
+    assert page.evaluate("ran") is True, page.locator(".jp-OutputArea-output pre").all_inner_texts()
+
+
+def map_below(page, text: str) -> Open:
+    """The map that a cell ending so shows, the last one and not yet played, brought into view."""
+    page.evaluate(TO_CELL, [text, 0])
+    opened = Open(page, -1)
+    opened.until("Click anywhere on the map")
+    opened.stage.evaluate("stage => stage.scrollIntoView({ block: 'center' })")
+    opened.settle()
+    return opened
+
+
+@pytest.mark.slow
+def test_in_jupyterlab_a_click_on_the_map_sounds(jupyterlab):
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    cells = [nbformat.v4.new_code_cell(SMALL)]
+    page = jupyterlab(nbformat.v4.new_notebook(cells=cells, metadata=kernel))
+    run(page, "all-cells", seconds=90)
+    opened = Open(page)
     assert opened.text("header") == "In JupyterLab200 sounds"
     opened.click(0.4, 0.6)
     opened.until("made at 0.40, 0.60, guess 0.25")
@@ -972,5 +1098,49 @@ def test_in_jupyterlab_a_click_on_the_map_sounds(tab, jupyterlab):
     opened.until("a kit of 16")
     opened.press("find similar", ".sv-made")
     opened.until("12 sounds similar to made at")
-    assert tab.locator(".sv-map").count() == 1
-    assert tab.locator(".jp-Cell").count() == 1
+    assert page.locator(".sv-map").count() == 1
+    assert page.locator(".jp-Cell").count() == 1
+
+
+def notebook_11(**parameters: object) -> nbformat.NotebookNode:
+    """Notebook 11 itself, with parameters as the runner gives them to it."""
+    written = load_notebook_node(str(paths.notebooks() / "11_sample_map.ipynb"))
+    return parameterize_notebook(written, parameters)
+
+
+def own_sounds(folder: Path) -> Path:
+    """A folder of 25 drums, one of them by a hostile name, and of a file that is no sound."""
+    clips = list(drum_clips(per_class=3, sample_rate=RATE, seed=0))
+    sounds = {f"{clip.name.replace('/', ' ')}.wav": clip.audio for clip in clips}
+    sounds |= {ALERT: clips[0].audio[::-1]}
+    for name, audio in sounds.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        sf.write(folder / name, audio, RATE)
+    (folder / "broken.wav").write_bytes(b"RIFF, but no more than that")
+    return folder
+
+
+@pytest.mark.slow
+def test_notebook_11_plays_a_readers_own_folder_at_once_and_again_in_its_place(
+    jupyterlab, tmp_path
+):
+    folder = own_sounds(tmp_path / "my sounds")
+    notebook = notebook_11(profile="smoke", data="stand-in")
+    page = jupyterlab(notebook, SAMPLEVAE_LIBRARY=str(folder))
+    first, second = "if mine else None", "sv.widgets.Map(lib)"
+    page.evaluate(TO_CELL, [first, 1])
+    run(page, "all-above", seconds=60)
+    assert page.get_by_text("1 of 26 files are left out: 'broken.wav'").count() == 1
+    library, opened = open_library(folder), map_below(page, first)
+    assert opened.text("header").endswith("25 sounds")
+    x, y = library.points[library.sounds["name"].tolist().index(ALERT)].tolist()
+    page.mouse.move(*opened.at(x, y))
+    assert opened.text(".sv-tip").startswith(ALERT)
+    opened.click(x, y)
+    opened.until(f"made at {x:.2f}, {y:.2f}, guess")
+    assert opened.text(".sv-lender") == f"Fine detail borrowed from {ALERT}"
+    hear_a_place(opened, library)
+    page.evaluate(TO_CELL, [first, 1])
+    run(page, "all-below", seconds=600)
+    assert (tmp_path / "figures" / "11_sample_map" / "run.json").is_file()
+    hear_a_place(map_below(page, second), library)
