@@ -6,6 +6,8 @@ import numpy as np
 
 from samplevae_lib.spectral import FLOOR_DB, Spectrogram, decibels
 
+_TOGETHER = 8  # sounds whose spectra fit where memory is fast
+
 
 def spectral_convergence(reference: np.ndarray, test: np.ndarray, spec: Spectrogram) -> np.ndarray:
     """Size of the difference between two magnitude spectrograms, in shares of the reference's.
@@ -59,12 +61,23 @@ def log_spectral_distance(
     6.02
     """
     _refuse_unequal(reference=reference, test=test)
+    first = int(np.ceil(above * spec.n_fft / spec.sample_rate))
+    shape, samples = np.shape(reference)[:-1], np.shape(reference)[-1]
+    pairs = [np.reshape(sounds, (-1, samples)) for sounds in (reference, test)]
+    parts = [np.split(each, range(_TOGETHER, len(each), _TOGETHER)) for each in pairs]
+    found = [_away(*pair, spec, first, floor) for pair in zip(*parts, strict=True)]
+    return np.concatenate(found).reshape(shape)[()]
+
+
+def _away(
+    reference: np.ndarray, test: np.ndarray, spec: Spectrogram, first: int, floor: float
+) -> np.ndarray:
+    """The same of a few pairs (pairs, samples), over the bins from the first on."""
     wanted = spec.forward(reference)
     known = decibels(wanted, power=spec.power, floor=floor)
     loudest = np.where(known.reference > 0, known.reference, 1.0)
     share = np.maximum(spec.forward(test) / loudest, 10 ** (floor * spec.power / 20))
     away = 20 / spec.power * np.log10(share) - known.level
-    first = int(np.ceil(above * spec.n_fft / spec.sample_rate))
     return np.sqrt(np.square(away[..., first:, :]).mean(-2)).mean(-1)
 
 
