@@ -77,7 +77,7 @@ def over_grid(latent: Latent, at: np.ndarray, images: np.ndarray) -> Figure:
     import matplotlib.pyplot as plt
 
     side, kinds = round(len(at) ** 0.5), np.unique(latent.labels)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5.6), width_ratios=(1, 1.35))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.4), width_ratios=(1, 1.35))
     _points(left, latent, kinds, marks=_SMALL, size=2.5)
     left.plot(*at.T, "x", color="black", markersize=4)
     framed = np.pad(images[:, ::-1], ((0, 0), (3, 3), (3, 3)), constant_values=np.nan)
