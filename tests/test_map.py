@@ -1127,7 +1127,7 @@ def test_notebook_11_plays_a_readers_own_folder_at_once_and_again_in_its_place(
     folder = own_sounds(tmp_path / "my sounds")
     notebook = notebook_11(profile="smoke", data="stand-in")
     page = jupyterlab(notebook, SAMPLEVAE_LIBRARY=str(folder))
-    first, second = "if mine else None", "sv.widgets.Map(lib)"
+    first, second = "if mine else None", "sv.widgets.Map(lib, title=lib.title)"
     page.evaluate(TO_CELL, [first, 1])
     run(page, "all-above", seconds=60)
     assert page.get_by_text("1 of 26 files are left out: 'broken.wav'").count() == 1
