@@ -13,6 +13,22 @@ import pytest
 from samplevae_lib import theses
 
 MIRROR = os.environ.get("SAMPLEVAE_MIRROR")
+# For a page: keeps every AudioContext, and the last 32,768 samples that each of them plays.
+LISTEN = """
+  window.contexts = [];
+  const [Own, connect] = [AudioContext, AudioNode.prototype.connect];
+  window.AudioContext = class extends Own {
+    constructor(options) {
+      super(options);
+      this.played = new AnalyserNode(this, { fftSize: 32768 });
+      contexts.push(this);
+    }
+  };
+  AudioNode.prototype.connect = function (to, ...rest) {
+    if (to === this.context.destination) connect.call(this, this.context.played);
+    return connect.call(this, to, ...rest);
+  };
+"""
 
 
 @pytest.fixture(autouse=True)

@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile as sf
+from conftest import LISTEN
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 from PIL import Image
@@ -38,22 +39,6 @@ HOSTILE = "kick/<script>window.hacked = 1</script><b id='bold'>\"&'.wav"
 BROWSER: list[str] = []  # Chromium keeps its own rule that nothing sounds before a key or click
 VIEWPORT = {"width": 1100, "height": 900}
 FOLDER = Path(widgets.__file__).parent
-# Keeps every AudioContext, and the last second and more of what each of them plays.
-LISTEN = """<script>
-  window.contexts = [];
-  const [Own, connect] = [AudioContext, AudioNode.prototype.connect];
-  window.AudioContext = class extends Own {
-    constructor(options) {
-      super(options);
-      this.played = new AnalyserNode(this, { fftSize: 32768 });
-      contexts.push(this);
-    }
-  };
-  AudioNode.prototype.connect = function (to, ...rest) {
-    if (to === this.context.destination) connect.call(this, this.context.played);
-    return connect.call(this, to, ...rest);
-  };
-</script>"""
 # An engine without a kernel: tones whose pitch is the place, and a record of what was asked.
 ENGINE = """
   const { count, names, rate, classes } = given;
@@ -126,7 +111,7 @@ def document(
     hosts = f'<div class="host" style="width:{width}"></div>' * copies
     return f"""<!doctype html><meta charset="utf-8">
       <style>:root {{ color-scheme: light dark }} body {{ margin: 8px }} {style}
-      {(FOLDER / "map.css").read_text()}</style>{LISTEN}{hosts}
+      {(FOLDER / "map.css").read_text()}</style><script>{LISTEN}</script>{hosts}
       <script type="module">
       import {{ mount }} from "data:text/javascript;base64,{module}";
       const given = {text};
@@ -959,7 +944,7 @@ def fresh(tab):
         def opened(**options: object):
             page = tab.context.browser.new_page(**{"viewport": VIEWPORT} | options)
             stack.callback(page.close)
-            page.add_init_script(LISTEN.replace("<script>", "").replace("</script>", ""))
+            page.add_init_script(LISTEN)
             heed(page, told)
             return page
 

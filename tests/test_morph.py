@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import LISTEN
 from PIL import Image
 
 from samplevae_lib import plots, widgets
@@ -22,22 +23,6 @@ BROWSER: list[str] = []  # Chromium keeps its own rule that nothing sounds witho
 VIEWPORT = {"width": 800, "height": 700}
 # JupyterLab's light and dark theme: background and colour of text.
 THEMES = {"light": ("#ffffff", "rgba(0, 0, 0, 0.87)"), "dark": ("#111111", "rgb(230, 230, 230)")}
-# Keeps every AudioContext, and the last two seconds of what each of them plays.
-LISTEN = """<script>
-  window.contexts = [];
-  const [Own, connect] = [AudioContext, AudioNode.prototype.connect];
-  window.AudioContext = class extends Own {
-    constructor(options) {
-      super(options);
-      this.played = new AnalyserNode(this, { fftSize: 32768 });
-      contexts.push(this);
-    }
-  };
-  AudioNode.prototype.connect = function (to, ...rest) {
-    if (to === this.context.destination) connect.call(this, this.context.played);
-    return connect.call(this, to, ...rest);
-  };
-</script>"""
 
 
 def cycles(*, count: int = 5, samples: int = 512, level: float = 1.0) -> np.ndarray:
@@ -299,7 +284,9 @@ def show(heeded, tmp_path: Path):
     def opened(*shown: Morph, frame: str = "{}") -> Open:
         html = frame.format("".join(widget._repr_html_() for widget in shown))
         file = tmp_path / "page.html"
-        file.write_text(f"<!doctype html><meta charset=utf-8><body>{LISTEN}{html}", "utf-8")
+        file.write_text(
+            f"<!doctype html><meta charset=utf-8><body><script>{LISTEN}</script>{html}", "utf-8"
+        )
         heeded.goto(file.as_uri())
         return Open(heeded)
 
